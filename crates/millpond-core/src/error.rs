@@ -1,0 +1,117 @@
+//! The one error type of Millpond's public interfaces.
+
+use std::{error::Error as StdError, fmt, io};
+
+/// The result of anything that may fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: a kind that a program can act on, and a message for people that names the
+/// thing and the remedy.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Kinds of errors: two errors differ in kind where a caller would act differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument is malformed: a label, a URL, a size, a mode.
+    InvalidArgument,
+    /// A key is longer than the store takes.
+    KeyTooLong,
+    /// A value or a record is longer than the store takes.
+    ValueTooLong,
+    /// A pool, a container, a dictionary, an attribute or a property doesn't exist.
+    NotFound,
+    /// A thing of that name exists already.
+    AlreadyExists,
+    /// Others have it open, so it can't be destroyed.
+    Busy,
+    /// A transaction met another one, too often to go on by itself.
+    Conflict,
+    /// The pool's quota or the disk is full.
+    NoSpace,
+    /// Stored bytes fail their checksum, or are missing.
+    Corrupt,
+    /// A file of a newer or unknown format, a foreign file, or control memory of another kind of
+    /// process.
+    Incompatible,
+    /// The operating system denies access.
+    PermissionDenied,
+    /// The handle was opened for reading only.
+    ReadOnly,
+    /// The handle was closed, or its container destroyed.
+    Closed,
+    /// A handle, a transaction or an iterator was carried across a fork.
+    Forked,
+    /// Another process held a lock for too long.
+    Timeout,
+    /// The state at that epoch is no longer kept.
+    EpochGone,
+    /// This backend can't do that.
+    NotSupported,
+    /// A sync failed earlier: what wasn't durable then can't be trusted to this file system.
+    Poisoned,
+    /// The operating system failed to read or write.
+    Io,
+}
+
+impl Error {
+    /// An error of `kind`, with a message that names the thing and the remedy.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+    }
+
+    /// An error of the operating system; `doing` says what was tried, on which path.
+    pub fn io(doing: impl fmt::Display, source: io::Error) -> Self {
+        let kind = match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ErrorKind::PermissionDenied
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                ErrorKind::NoSpace
+            }
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+            _ => ErrorKind::Io,
+        };
+        Self(Box::new(Inner { kind, message: format!("{doing}: {source}"), source: Some(Box::new(source)) }))
+    }
+
+    /// Another error of this kind, with the same message after `context`.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
+    /// The same error under another kind, for one who knows better what it means here.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What a program can act on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

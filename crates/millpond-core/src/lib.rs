@@ -1,0 +1,31 @@
+//! The contracts between Millpond's data models and its backends.
+//!
+//! A backend is anything that implements [`Index`] (an ordered, versioned key space with atomic,
+//! conditional, multi-key commits) and [`Segments`] (append-only bulk bytes), bundled as a
+//! [`Store`] for each container and a [`PoolStore`] for each pool. Everything above (dictionaries,
+//! containers, the Python package, the command line) is written once, over these.
+//!
+//! This crate does no I/O and names no backend.
+
+mod epoch;
+mod error;
+mod index;
+mod key;
+mod label;
+pub mod limits;
+mod segments;
+mod store;
+
+pub use epoch::Epoch;
+pub use error::{Error, ErrorKind, Result};
+pub use index::{
+    At, Commit, Cursor, Direction, Durability, Index, Op, Outcome, Precondition, Record, RecordRef, View,
+    Write,
+};
+pub use key::{Key, KeyRange};
+pub use label::Label;
+pub use segments::{Extent, SegmentId, SegmentWriter, Segments};
+pub use store::{
+    ContainerEntry, ContainerSpec, Damage, PoolDocument, PoolSpace, PoolStore, Statistics, Store,
+    StoreOptions,
+};

@@ -1,0 +1,167 @@
+//! Everything that the engine asks of the machine: files, locks, shared memory, time, chance.
+//!
+//! One narrow seam, so that a test can put a machine behind it that loses power, tears writes,
+//! fails syncs or kills a process between any two calls, and replay it from a seed.
+//!
+//! What the engine relies on, and a medium may do no worse than:
+//! - Bytes written but not synced may be lost after a loss of power, whole or in sectors of 512
+//!   bytes, in any order. Synced bytes stay.
+//! - An entry of a directory (created, renamed, removed) may be lost until the directory is synced;
+//!   a rename is atomic all the same.
+//! - After a failed sync, nothing is known of what was not synced before.
+//! - A read or write may be short, or be interrupted; [`FileExt`] carries on where it stopped.
+
+mod system;
+
+use std::{fmt, io, path::Path, sync::Arc, time::Duration};
+
+pub use system::SystemMedia;
+
+/// A machine, as one process sees it.
+pub trait Media: fmt::Debug + Send + Sync {
+    /// Opens a file. New files get mode 0600.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// Creates a directory of mode 0700, and those above it that are missing.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Renames a file or directory, replacing a file atomically.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory with all that is in it.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory, in no order.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// Makes the entries of a directory survive a loss of power.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Opens a file for locking, creating it if it is missing. Its locks end with this process, or
+    /// when the answer is dropped; a forked child doesn't keep them.
+    fn lock_file(&self, path: &Path) -> io::Result<Arc<dyn LockFile>>;
+
+    /// Maps `length` bytes of memory that processes share. `fresh` makes a new, zeroed one in the
+    /// place of what was there; else it must exist with at least that length.
+    fn share(&self, path: &Path, length: usize, fresh: bool) -> io::Result<Arc<dyn Shared>>;
+
+    /// The time since 1970.
+    fn now(&self) -> Duration;
+
+    /// A random number.
+    fn random(&self) -> u64;
+
+    /// Refuses a directory that the engine can't be safe on, such as a network file system.
+    fn check_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether this process was killed, which only a test's medium says: what is dropped from then
+    /// on must leave everything as it is.
+    fn killed(&self) -> bool {
+        false
+    }
+}
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It must exist, and is read.
+    Read,
+    /// It must exist, and is read and written.
+    Write,
+    /// It must not exist, and is read and written.
+    Create,
+}
+
+/// An open file. Any number of threads may read and write it at once.
+pub trait File: fmt::Debug + Send + Sync {
+    /// Reads at `offset`, perhaps less than asked; 0 at the end.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes at `offset`, perhaps less than asked.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes all that was written by anyone to this file survive a loss of power, its length
+    /// included (not its directory entry).
+    fn sync(&self) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Cuts or extends the file; what is added reads as zeros.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+}
+
+/// Whole reads and writes on any [`File`].
+pub trait FileExt {
+    /// Fills `into` from `offset` on; a file that ends before is an `UnexpectedEof`.
+    fn read_exact_at(&self, into: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+}
+
+impl<F: File + ?Sized> FileExt for F {
+    fn read_exact_at(&self, mut into: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !into.is_empty() {
+            match self.read_at(into, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    into = &mut into[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write_at(bytes, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that processes lock bytes of. Locks belong to the open file, not to a thread.
+pub trait LockFile: fmt::Debug + Send + Sync {
+    /// Takes, changes (atomically) or gives back the lock of one byte; false if others hold what
+    /// rules it out.
+    fn try_lock(&self, byte: u64, lock: Lock) -> io::Result<bool>;
+
+    /// Whether someone else holds a lock on the byte.
+    fn is_locked(&self, byte: u64) -> io::Result<bool>;
+}
+
+/// What to hold on a byte of a [`LockFile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Nothing.
+    None,
+    /// With others that share it.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// Memory that processes share. It outlives no process that could be trusted for it: never read
+/// what was left by a last holder.
+pub trait Shared: fmt::Debug + Send + Sync {
+    /// Where it begins; aligned to a page, valid as long as `self`.
+    fn as_ptr(&self) -> *mut u8;
+
+    /// How many bytes there are.
+    fn length(&self) -> usize;
+}

@@ -1,0 +1,1 @@
+//! The memory backend: a pool that lives and dies with its process.

@@ -1,0 +1,1 @@
+//! What tests of every backend share: the conformance suite, faulty media, the reference model.

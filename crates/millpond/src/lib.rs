@@ -1,0 +1,1 @@
+//! Millpond: one store for the data that a pipeline makes.
