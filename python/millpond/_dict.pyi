@@ -78,6 +78,13 @@ class Dict(MutableMapping[bytes, bytes]):
             entries: A mapping, or pairs of key and value; of equal keys, the last one wins.
         """
 
+    def apply(self, changes: Mapping[_K, Buffer | None] | Iterable[tuple[_Key, Buffer | None]], /) -> None:
+        """Sets many keys and removes others in one atomic commit.
+
+        Args:
+            changes: A mapping, or pairs of key and value; a value of None removes the key.
+        """
+
     def bget(self, keys: Iterable[_K], /) -> dict[_K, bytes | None]:
         """The values of many keys, as of one moment; None where there is no such key.
 

@@ -75,7 +75,7 @@ class KeyNotFound(Error, KeyError):  # noqa: N818 (named like what it is, as Key
     """A mapping has no such key.
 
     Attributes:
-        key: The key, as it was given.
+        key: The key, as it was given; None if any would have done.
         place: The mapping, as people read it.
     """
 
@@ -85,7 +85,7 @@ class KeyNotFound(Error, KeyError):  # noqa: N818 (named like what it is, as Key
         self.place = place
 
     def __str__(self) -> str:
-        return f"{self.key!r} is not in {self.place}"
+        return f"{self.place} is empty" if self.key is None else f"{self.key!r} is not in {self.place}"
 
 
 class AlreadyExistsError(_SystemError, FileExistsError):

@@ -31,6 +31,26 @@ pub fn put<'py>(
     Ok(())
 }
 
+/// Puts the entries that have a value and deletes those that have `None`: one commit.
+pub fn apply(dict: &millpond::Dict, changes: &Bound<'_, PyAny>) -> Result<()> {
+    let pairs = pairs(changes)?;
+    let borrowed = pairs
+        .iter()
+        .map(|(key, value)| Ok((key.extract()?, value.extract()?)))
+        .collect::<PyResult<Vec<(Key<'_>, Option<Value<'_>>)>>>()?;
+    changes.py().detach(|| {
+        let mut batch = dict.batch();
+        for (key, value) in &borrowed {
+            match value {
+                Some(value) => batch.put(key.as_ref(), value.as_ref())?,
+                None => batch.delete(key.as_ref())?,
+            }
+        }
+        batch.commit()
+    })?;
+    Ok(())
+}
+
 /// The values of many keys, by the objects that asked for them; `None` where there is none. A
 /// `dict` is filled in place, anything else makes a new one.
 pub fn get<'py>(dict: &millpond::Dict, keys: &Bound<'py, PyAny>) -> Result<Bound<'py, PyDict>> {

@@ -140,7 +140,7 @@ impl Dict {
     fn popitem<'py>(&self, py: Python<'py>) -> Result<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
         match py.detach(|| self.inner.take_last())? {
             Some((key, value)) => Ok((PyBytes::new(py, &key), PyBytes::new(py, &value))),
-            None => Err(self.missing(PyBytes::new(py, b"").as_any()).into()),
+            None => Err(self.missing(py.None().bind(py)).into()),
         }
     }
 
@@ -162,6 +162,12 @@ impl Dict {
     #[pyo3(signature = (entries, /))]
     fn bput(&self, entries: &Bound<'_, PyAny>) -> Result<()> {
         bulk::put(&self.inner, entries, None)
+    }
+
+    /// Sets many keys and removes others in one atomic commit.
+    #[pyo3(signature = (changes, /))]
+    fn apply(&self, changes: &Bound<'_, PyAny>) -> Result<()> {
+        bulk::apply(&self.inner, changes)
     }
 
     /// The values of many keys, as of one moment; None where there is no such key.
