@@ -7,5 +7,7 @@ mod identity;
 pub mod media;
 #[allow(dead_code, unused_imports)]
 mod run;
+#[allow(dead_code, unused_imports)]
+mod segment;
 #[allow(dead_code)]
 mod wire;
