@@ -142,17 +142,24 @@ impl Control {
             return incompatible("it is of another version of Millpond");
         }
         if words.kind.load(Ordering::Relaxed) != process_kind() {
-            return incompatible("it uses another C library or architecture, whose locks this one can't share");
+            return incompatible(
+                "it uses another C library or architecture, whose locks this one can't share",
+            );
         }
         if words.pid_namespace.load(Ordering::Relaxed) != pid_namespace() {
-            return incompatible("it runs in another PID namespace (a container?), from where a death can't be seen");
+            return incompatible(
+                "it runs in another PID namespace (a container?), from where a death can't be seen",
+            );
         }
         Ok(control)
     }
 
     fn over(media: Arc<dyn Media>, memory: Arc<dyn Shared>) -> Result<Self> {
         if memory.length() < CONTROL_BYTES || !memory.as_ptr().addr().is_multiple_of(64) {
-            return Err(Error::new(ErrorKind::Incompatible, "the control memory is too short; close every process that has the container open"));
+            return Err(Error::new(
+                ErrorKind::Incompatible,
+                "the control memory is too short; close every process that has the container open",
+            ));
         }
         Ok(Self { memory, media })
     }
@@ -184,11 +191,16 @@ impl Control {
                 let pid = words.holder.load(Ordering::Relaxed);
                 return Err(Error::new(
                     ErrorKind::Timeout,
-                    format!("process {pid} has held the container's {name:?} lock for over {patience:?}; if it is stopped, continue or kill it"),
+                    format!(
+                        "process {pid} has held the container's {name:?} lock for over {patience:?}; if it is stopped, continue or kill it"
+                    ),
                 ));
             }
             code => {
-                return Err(Error::io(format!("locking the container ({name:?})"), std::io::Error::from_raw_os_error(code)));
+                return Err(Error::io(
+                    format!("locking the container ({name:?})"),
+                    std::io::Error::from_raw_os_error(code),
+                ));
             }
         }
         let abandoned = words.busy.swap(1, Ordering::Acquire) != 0;

@@ -1,13 +1,28 @@
 //! The local backend: a log-structured store in a directory that many processes share.
+//!
+//! Where to start reading: [`engine`](crate::Engine) is the whole, `log` and `manifest` are what
+//! it writes to be safe, `run` and `segment` where data rests, `tail` and `read` how it is found,
+//! `control` and `presence` how processes work together, [`media`] all that is asked of the machine.
 
-#[allow(dead_code)]
+pub mod bugs;
 mod cache;
-#[allow(dead_code)]
+mod control;
+mod engine;
+mod fork;
 mod identity;
+mod local_store;
+mod log;
+mod manifest;
 pub mod media;
-#[allow(dead_code, unused_imports)]
+mod presence;
+mod read;
 mod run;
-#[allow(dead_code, unused_imports)]
 mod segment;
-#[allow(dead_code)]
+mod segments;
+mod space;
+mod tail;
 mod wire;
+
+pub use engine::{Engine, EngineOptions};
+pub use local_store::LocalStore;
+pub use space::{Space, Unlimited};

@@ -13,8 +13,8 @@ use std::{
 };
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter, Segments,
-    Statistics, Store, View,
+    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
+    Segments, Statistics, Store, View,
 };
 use uuid::Uuid;
 
@@ -223,9 +223,15 @@ fn registry() -> &'static Registry {
     }
 }
 
-fn open_shared(media: &Arc<dyn Media>, dir: &Path, container: Uuid, options: &EngineOptions) -> Result<Arc<Engine>> {
-    let identity =
-        media.identity(dir).map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))?;
+fn open_shared(
+    media: &Arc<dyn Media>,
+    dir: &Path,
+    container: Uuid,
+    options: &EngineOptions,
+) -> Result<Arc<Engine>> {
+    let identity = media
+        .identity(dir)
+        .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))?;
     let Some(identity) = identity else {
         return Engine::open(media.clone(), dir, container, options.clone());
     };

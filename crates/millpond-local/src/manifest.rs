@@ -105,7 +105,14 @@ impl Manifest {
         put(self.runs.len() as u64);
         for run in &self.runs {
             // Epoch u64::MAX is never given out, so that adding one doesn't overflow.
-            for number in [run.id, run.inherited.map_or(0, |epoch| epoch.0 + 1), run.bytes, run.records, run.epoch_min.0, run.epoch_max.0] {
+            for number in [
+                run.id,
+                run.inherited.map_or(0, |epoch| epoch.0 + 1),
+                run.bytes,
+                run.records,
+                run.epoch_min.0,
+                run.epoch_max.0,
+            ] {
                 put(number);
             }
         }
@@ -121,7 +128,10 @@ impl Manifest {
 
     pub(crate) fn decode(bytes: &[u8], path: &Path, container: Uuid) -> Result<Self> {
         let corrupt = |what: &str| {
-            Error::new(ErrorKind::Corrupt, format!("manifest {}: {what}; restore it from a copy", path.display()))
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("manifest {}: {what}; restore it from a copy", path.display()),
+            )
         };
         let Some((body, checksum)) = bytes.split_last_chunk::<8>() else {
             return Err(corrupt("it is cut off"));
@@ -134,12 +144,18 @@ impl Manifest {
             return Err(corrupt("it fails its checksum"));
         }
         if magic != MAGIC {
-            return Err(Error::new(ErrorKind::Incompatible, format!("{} is no manifest of Millpond", path.display())));
+            return Err(Error::new(
+                ErrorKind::Incompatible,
+                format!("{} is no manifest of Millpond", path.display()),
+            ));
         }
         if version != VERSION {
             return Err(Error::new(
                 ErrorKind::Incompatible,
-                format!("manifest {} has format version {version}, this Millpond reads {VERSION}; upgrade Millpond", path.display()),
+                format!(
+                    "manifest {} has format version {version}, this Millpond reads {VERSION}; upgrade Millpond",
+                    path.display()
+                ),
             ));
         }
         let manifest = Self::decode_body(&mut reader).map_err(|what| corrupt(what.0))?;
@@ -150,7 +166,8 @@ impl Manifest {
     }
 
     fn decode_body(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let container = Uuid::from_slice(reader.bytes(16)?).map_err(|_| Malformed("its container is malformed"))?;
+        let container =
+            Uuid::from_slice(reader.bytes(16)?).map_err(|_| Malformed("its container is malformed"))?;
         let mut manifest = Self::new(container);
         manifest.generation = reader.varint()?;
         manifest.incarnation = reader.varint()?;
@@ -185,14 +202,18 @@ impl Manifest {
         let path = dir.join(NAME);
         let doing = || format!("reading manifest {}", path.display());
         let file = media.open(&path, OpenMode::Read).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::new(ErrorKind::Corrupt, format!("manifest {} is missing; restore it from a copy", path.display()))
-            }
+            std::io::ErrorKind::NotFound => Error::new(
+                ErrorKind::Corrupt,
+                format!("manifest {} is missing; restore it from a copy", path.display()),
+            ),
             _ => Error::io(doing(), error),
         })?;
         let length = file.length().map_err(|error| Error::io(doing(), error))?;
         if length > BYTES_MAX {
-            return Err(Error::new(ErrorKind::Corrupt, format!("manifest {} is too long to be one; restore it from a copy", path.display())));
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("manifest {} is too long to be one; restore it from a copy", path.display()),
+            ));
         }
         let mut bytes = vec![0; length as usize];
         file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io(doing(), error))?;
@@ -226,7 +247,14 @@ mod tests {
         manifest.generation = 300;
         manifest.retained = vec![Epoch(4), Epoch(1 << 41)];
         manifest.clean_end = 1 << 50;
-        let run = RunEntry { id: 7, inherited: None, bytes: 4096, records: 12, epoch_min: Epoch(1), epoch_max: Epoch(9) };
+        let run = RunEntry {
+            id: 7,
+            inherited: None,
+            bytes: 4096,
+            records: 12,
+            epoch_min: Epoch(1),
+            epoch_max: Epoch(9),
+        };
         manifest.runs = vec![RunEntry { id: 8, inherited: Some(Epoch::ZERO), ..run.clone() }, run];
         manifest.adjust_segment(SegmentId(1 << 60), 100);
         manifest.adjust_segment(SegmentId(1 << 60), -40);
@@ -237,7 +265,8 @@ mod tests {
     fn it_comes_back() {
         let manifest = manifest();
         assert_eq!(manifest.segments[&SegmentId(1 << 60)], 60);
-        let decoded = Manifest::decode(&manifest.encode(), Path::new("manifest"), manifest.container).expect("decoded");
+        let decoded =
+            Manifest::decode(&manifest.encode(), Path::new("manifest"), manifest.container).expect("decoded");
         assert_eq!(decoded, manifest);
     }
 

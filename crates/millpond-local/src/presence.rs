@@ -83,7 +83,10 @@ impl Presence {
         if self.try_lock(PRESENCE, Lock::Shared)? {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Busy, format!("this container is being destroyed ({})", self.path.display())))
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("this container is being destroyed ({})", self.path.display()),
+        ))
     }
 
     /// Takes a free slot.
@@ -93,7 +96,10 @@ impl Presence {
                 return Ok(slot);
             }
         }
-        Err(Error::new(ErrorKind::Busy, format!("{SLOTS} processes have this container open; close one of them")))
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("{SLOTS} processes have this container open; close one of them"),
+        ))
     }
 
     /// Gives a slot back.

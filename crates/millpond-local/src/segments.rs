@@ -71,11 +71,18 @@ impl SegmentPool {
     }
 
     /// A writer, on an idle segment or one numbered by `new_id`.
-    pub(crate) fn writer(self: &Arc<Self>, new_id: impl Fn() -> Result<u64> + Send + 'static) -> Writer {
-        Writer { pool: self.clone(), file: None, new_id: Box::new(new_id), finished: Vec::new(), charged: 0, written: 0 }
+    pub(crate) fn writer<'a>(self: &Arc<Self>, new_id: impl Fn() -> Result<u64> + Send + 'a) -> Writer<'a> {
+        Writer {
+            pool: self.clone(),
+            file: None,
+            new_id: Box::new(new_id),
+            finished: Vec::new(),
+            charged: 0,
+            written: 0,
+        }
     }
 
-    fn take_file(&self, new_id: &dyn Fn() -> Result<u64>) -> Result<SegmentFile> {
+    fn take_file(&self, new_id: &(dyn Fn() -> Result<u64> + Send + '_)) -> Result<SegmentFile> {
         {
             let mut inner = self.inner();
             if let Some(file) = inner.idle.pop() {
@@ -88,8 +95,11 @@ impl SegmentPool {
         inner.own.insert(id);
         inner.active.insert(id);
         drop(inner);
-        let file = SegmentFile::create(&self.media, &self.path(id), id, self.container).inspect_err(|_| self.forget(id))?;
-        self.media.sync_dir(&self.dir).map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))?;
+        let file = SegmentFile::create(&self.media, &self.path(id), id, self.container)
+            .inspect_err(|_| self.forget(id))?;
+        self.media
+            .sync_dir(&self.dir)
+            .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))?;
         Ok(file)
     }
 
@@ -174,7 +184,8 @@ impl SegmentPool {
         if let Some(reader) = self.inner().readers.get(&segment) {
             return Ok(reader.clone());
         }
-        let reader = Arc::new(SegmentReader::open(&self.media, &self.path(segment), segment, self.container)?);
+        let reader =
+            Arc::new(SegmentReader::open(&self.media, &self.path(segment), segment, self.container)?);
         let mut inner = self.inner();
         if inner.readers.len() >= 256 {
             inner.readers.clear();
@@ -193,10 +204,10 @@ impl SegmentPool {
 }
 
 /// Appends values to segments of this process.
-pub(crate) struct Writer {
+pub(crate) struct Writer<'a> {
     pool: Arc<SegmentPool>,
     file: Option<SegmentFile>,
-    new_id: Box<dyn Fn() -> Result<u64> + Send>,
+    new_id: Box<dyn Fn() -> Result<u64> + Send + 'a>,
     /// Extents of the current value in segments that are full.
     finished: Vec<Extent>,
     /// Bytes charged to the quota and not written yet.
@@ -205,7 +216,7 @@ pub(crate) struct Writer {
     written: u64,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn end_part(&mut self) -> Result<()> {
         if let Some(file) = &mut self.file {
             self.finished.extend(file.finish()?);
@@ -234,7 +245,7 @@ impl Writer {
     }
 }
 
-impl SegmentWriter for Writer {
+impl SegmentWriter for Writer<'_> {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let appended = (|| {
             self.charge(bytes.len() as u64)?;
@@ -272,7 +283,7 @@ impl SegmentWriter for Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if let Some(mut file) = self.file.take() {
             file.abandon();

@@ -104,8 +104,12 @@ impl Tail {
                     let entry = match (change, &versions.newest.entry) {
                         (Change::Put(value, extents), _) => Entry::Put { value, extents },
                         (Change::Delete, _) => Entry::Tombstone,
-                        (Change::Adjust(delta), Entry::Counter(sum)) => Entry::Counter(sum.wrapping_add(delta)),
-                        (Change::Adjust(delta), Entry::Put { value, .. }) => counter_entry(counter_value(value).wrapping_add(delta)),
+                        (Change::Adjust(delta), Entry::Counter(sum)) => {
+                            Entry::Counter(sum.wrapping_add(delta))
+                        }
+                        (Change::Adjust(delta), Entry::Put { value, .. }) => {
+                            counter_entry(counter_value(value).wrapping_add(delta))
+                        }
                         (Change::Adjust(delta), Entry::Tombstone) => counter_entry(delta),
                     };
                     if versions.newest.epoch == epoch {
@@ -155,15 +159,13 @@ impl Tail {
         self.records().get(key)?.at(at).cloned()
     }
 
-    /// The epoch of the newest version of `key`, if it has one here.
-    pub(crate) fn newest_epoch(&self, key: &[u8]) -> Option<Epoch> {
-        self.records().get(key).map(|versions| versions.newest.epoch)
-    }
-
     /// Whether any key of the range has a version newer than `since`.
     pub(crate) fn changed_since(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, since: Epoch) -> bool {
         is_range(start, end)
-            && self.records().range::<[u8], _>((start, end)).any(|(_, versions)| versions.newest.epoch > since)
+            && self
+                .records()
+                .range::<[u8], _>((start, end))
+                .any(|(_, versions)| versions.newest.epoch > since)
     }
 
     /// Up to `most` keys of the range with their version as of `at`, from its start, or from its
@@ -193,7 +195,10 @@ impl Tail {
     }
 
     /// Every key with its versions, in order. Holds the tail: for tails that no longer change.
-    pub(crate) fn for_each<E>(&self, mut each: impl FnMut(&Bytes, &Versions) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn for_each<E>(
+        &self,
+        mut each: impl FnMut(&Bytes, &Versions) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.records().iter().try_for_each(|(key, versions)| each(key, versions))
     }
 
@@ -221,6 +226,8 @@ fn is_range(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
     match (start, end) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
         (Bound::Included(start), Bound::Included(end)) => start <= end,
-        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start < end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+            start < end
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Catching up: what any process published becomes part of this one's state.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
     path::Path,
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::Bytes;
@@ -86,7 +86,8 @@ impl Engine {
 
     /// Applies records of the current file, some or all of those up to `end`.
     fn replay(&self, applier: &mut Applier, end: u64) -> Result<()> {
-        let length_of = |bytes: &[u8]| bytes.first_chunk().map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
+        let length_of =
+            |bytes: &[u8]| bytes.first_chunk().map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
         let mut bytes = applier.file.read(applier.offset, READ_BYTES.min(end - applier.offset))?;
         if length_of(&bytes) > bytes.len() as u64 {
             bytes = applier.file.read(applier.offset, length_of(&bytes).min(end - applier.offset))?;
@@ -99,7 +100,8 @@ impl Engine {
             if place > 0 && is_cut_off {
                 return Ok(());
             }
-            let Some(header) = parse(rest, self.container, applier.offset).filter(|header| header.chain == applier.chain)
+            let Some(header) =
+                parse(rest, self.container, applier.offset).filter(|header| header.chain == applier.chain)
             else {
                 return Err(Error::new(
                     ErrorKind::Corrupt,
@@ -110,7 +112,8 @@ impl Engine {
                     ),
                 ));
             };
-            let payload = bytes.slice(place + RECORD_HEADER_BYTES..place + RECORD_HEADER_BYTES + header.payload as usize);
+            let payload = bytes
+                .slice(place + RECORD_HEADER_BYTES..place + RECORD_HEADER_BYTES + header.payload as usize);
             place += header.length as usize;
             self.apply(applier, &header, &payload)?;
         }
@@ -122,7 +125,11 @@ impl Engine {
         let malformed = |what: Malformed| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("log file {}, offset {}: {what}", applier.file.path().display(), applier.file.place(applier.offset)),
+                format!(
+                    "log file {}, offset {}: {what}",
+                    applier.file.path().display(),
+                    applier.file.place(applier.offset)
+                ),
             )
         };
         let end = applier.offset + u64::from(header.length);
@@ -144,7 +151,8 @@ impl Engine {
                 LogOp::Run { id, segments } => {
                     let run = self.open_run(id, Some(header.epoch))?;
                     if !header.segments_synced {
-                        lock(&self.unsynced_segments).extend(segments.iter().map(|(segment, _)| (end, *segment)));
+                        lock(&self.unsynced_segments)
+                            .extend(segments.iter().map(|(segment, _)| (end, *segment)));
                     }
                     tail.add_bulk(BulkRun { run, epoch: header.epoch, segments });
                 }
@@ -170,7 +178,9 @@ impl Engine {
             match self.try_adopt(applier) {
                 // Replaced while we opened what it names: read it again.
                 Err(error) if error.kind() == ErrorKind::NotFound && tries < 100 => tries += 1,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Err(error.with_kind(ErrorKind::Corrupt)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(error.with_kind(ErrorKind::Corrupt));
+                }
                 other => return other,
             }
         }
@@ -183,7 +193,12 @@ impl Engine {
             return Ok(());
         }
         let known = |id: u64| {
-            let in_tails = state.tails.iter().flat_map(|tail| tail.bulk()).map(|bulk| bulk.run).find(|run| run.summary().id.0 == id);
+            let in_tails = state
+                .tails
+                .iter()
+                .flat_map(|tail| tail.bulk())
+                .map(|bulk| bulk.run)
+                .find(|run| run.summary().id.0 == id);
             state.runs.iter().find(|run| run.summary().id.0 == id).cloned().or(in_tails)
         };
         let mut runs = Vec::with_capacity(manifest.runs.len());
@@ -193,7 +208,8 @@ impl Engine {
                 None => self.open_run(entry.id, entry.inherited)?,
             });
         }
-        let mut tails: Vec<_> = state.tails.iter().filter(|tail| tail.file >= manifest.log_file).cloned().collect();
+        let mut tails: Vec<_> =
+            state.tails.iter().filter(|tail| tail.file >= manifest.log_file).cloned().collect();
         let mut epoch = state.epoch();
         if applier.file.number() < manifest.log_file {
             let file = LogFile::open(&self.media, &self.log_dir(), self.container, manifest.log_file)?;
@@ -209,6 +225,7 @@ impl Engine {
 
 fn open_run(engine: &Engine, dir: &Path, id: u64, inherited: Option<Epoch>) -> Result<Arc<Run>> {
     let id = RunId(id);
-    let run = Run::open(&engine.media, &dir.join(id.file_name()), id, engine.container, inherited, &engine.cache)?;
+    let run =
+        Run::open(&engine.media, &dir.join(id.file_name()), id, engine.container, inherited, &engine.cache)?;
     Ok(Arc::new(run))
 }

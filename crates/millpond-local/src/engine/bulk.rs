@@ -57,7 +57,8 @@ impl Engine {
         self.ensure_writable()?;
         let id = RunId(self.new_file_id()?);
         let path = self.runs_dir().join(id.file_name());
-        let mut order: Vec<_> = commit.writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
+        let mut order: Vec<_> =
+            commit.writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
         order.sort_by_key(|write| write.key);
         let mut writer = RunWriter::create(&self.media, &path, id, self.container, order.len() as u64)?;
         let mut segments: std::collections::BTreeMap<SegmentId, u64> = Default::default();
@@ -96,7 +97,9 @@ impl Engine {
         bulk.bytes = summary.bytes;
         if !planted(Bug::BulkRunWithoutSync) {
             let dir = self.runs_dir();
-            self.media.sync_dir(&dir).map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
+            self.media
+                .sync_dir(&dir)
+                .map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
         }
         Ok(bulk)
     }

@@ -12,14 +12,17 @@ use std::{
 use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 
-use super::{Engine, PATIENCE_MAINTENANCE, lock, retention::{Kept, keep}};
+use super::{
+    Engine, PATIENCE_MAINTENANCE, lock,
+    retention::{Kept, keep},
+};
 use crate::{
     bugs::{Bug, planted},
     control::{LockGuard, LockName},
     log::{LogFile, file_name},
     manifest::{Manifest, RunEntry},
     read::State,
-    run::{Entry, EntryRef, Run, RunId, RunSummary, RunWriter},
+    run::{Entry, Run, RunId, RunSummary, RunWriter},
     tail::Tail,
 };
 
@@ -97,7 +100,7 @@ impl Engine {
                             *changes.entry(extent.segment).or_insert(0) += extent.length as i64;
                         }
                     }
-                    writer.add(&key, epoch, entry_ref(&entry))?;
+                    writer.add(&key, epoch, entry.as_ref())?;
                 }
             }
             Ok(())
@@ -165,7 +168,9 @@ impl Engine {
         let summary = writer.finish()?;
         let dir = self.runs_dir();
         if !planted(Bug::ManifestBeforeRun) {
-            self.media.sync_dir(&dir).map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
+            self.media
+                .sync_dir(&dir)
+                .map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
         }
         Ok(Some(summary))
     }
@@ -223,13 +228,5 @@ pub(super) fn run_entry(summary: &RunSummary, inherited: Option<Epoch>) -> RunEn
         records: summary.records,
         epoch_min: summary.epoch_min,
         epoch_max: summary.epoch_max,
-    }
-}
-
-pub(super) fn entry_ref(entry: &Entry) -> EntryRef<'_> {
-    match entry {
-        Entry::Put { value, extents } => EntryRef::Put { value, extents },
-        Entry::Tombstone => EntryRef::Tombstone,
-        Entry::Counter(sum) => EntryRef::Counter(*sum),
     }
 }

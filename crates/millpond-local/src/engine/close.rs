@@ -17,11 +17,13 @@ const REPLAY_BYTES_MAX: u64 = 1 << 20;
 impl Engine {
     /// Makes everything durable and lets go of the container. Once.
     pub(crate) fn shut_down(&self) -> Result<()> {
-        if self.fork != fork::generation() || self.closed.swap(true, Ordering::AcqRel) || self.media.killed() {
+        if self.fork != fork::generation() || self.closed.swap(true, Ordering::AcqRel) || self.media.killed()
+        {
             return Ok(());
         }
         self.background.stop();
-        let left = if self.control.words().destroyed.load(Ordering::Acquire) != 0 { Ok(()) } else { self.settle() };
+        let left =
+            if self.control.words().destroyed.load(Ordering::Acquire) != 0 { Ok(()) } else { self.settle() };
         self.own_slot().serial.store(0, Ordering::SeqCst);
         let freed = self.presence.free_slot(self.slot);
         left.and(freed)
@@ -49,7 +51,11 @@ impl Engine {
         let tail_bytes = {
             let applier = super::lock(&self.applier);
             let files = applier.file.number() - first;
-            if files > 0 { REPLAY_BYTES_MAX } else { applier.offset - applier.file.header.base + HEADER_BYTES }
+            if files > 0 {
+                REPLAY_BYTES_MAX
+            } else {
+                applier.offset - applier.file.header.base + HEADER_BYTES
+            }
         };
         if tail_bytes >= REPLAY_BYTES_MAX {
             self.checkpoint(true)?;

@@ -16,13 +16,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use millpond_core::{Commit, Durability, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Result, Write, limits};
+use millpond_core::{
+    Commit, Durability, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Result, Write, limits,
+};
 
 use super::{EPOCH_COMMIT_BITS, EPOCHS_SKIPPED, Engine, PATIENCE, apply::Applier, bulk::Bulk, lock};
 use crate::{
     bugs::{Bug, planted},
     control::{LockGuard, LockName, NOT_POISONED},
-    log::{HEADER_BYTES, LogFile, LogHeader, LogOpRef, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record, file_name, scratch_name},
+    log::{
+        HEADER_BYTES, LogFile, LogHeader, LogOpRef, RECORD_HEADER_BYTES, RecordHeader, encode_op,
+        encode_record, file_name, scratch_name,
+    },
     read::{State, concat_bounds, with_key},
 };
 
@@ -107,17 +112,17 @@ impl Condition {
                 let (newest, exists) = state.newest(key)?;
                 Ok(if exists { newest == *version } else { *version == Epoch::ZERO })
             }
-            Condition::Range { start, end, since } => {
-                let as_slice = |bound: &Bound<Vec<u8>>| -> Bound<Vec<u8>> { bound.clone() };
-                let (start, end) = (as_slice(start), as_slice(end));
-                Ok(!state.changed_since(start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice), *since)?)
-            }
+            Condition::Range { start, end, since } => Ok(!state.changed_since(
+                start.as_ref().map(Vec::as_slice),
+                end.as_ref().map(Vec::as_slice),
+                *since,
+            )?),
         }
     }
 }
 
 impl Engine {
-    pub(super) fn commit_now(&self, commit: &Commit<'_>) -> Result<Outcome> {
+    pub(crate) fn commit_now(&self, commit: &Commit<'_>) -> Result<Outcome> {
         self.check()?;
         self.slow_down()?;
         let segments = commit.writes.iter().flat_map(|write| match write.op {
@@ -149,7 +154,9 @@ impl Engine {
         let mut conditions = Vec::with_capacity(commit.preconditions.len());
         for (precondition, place) in commit.preconditions.iter().zip(0..) {
             let condition = match precondition {
-                Precondition::Unchanged { key, version } => Condition::Key { key: key.concat(), version: *version },
+                Precondition::Unchanged { key, version } => {
+                    Condition::Key { key: key.concat(), version: *version }
+                }
                 Precondition::RangeUnchanged { range, since } => {
                     let (start, end) = concat_bounds(range);
                     Condition::Range { start, end, since: *since }
@@ -189,9 +196,23 @@ impl Engine {
                 let start = before + 1 + varint_bytes(length as u64);
                 PreparedKey::Payload(start..start + length)
             };
-            writes.push(PreparedWrite { key, kind, existed, tally: write.tally.map(|tally| tallies.place(tally)) });
+            writes.push(PreparedWrite {
+                key,
+                kind,
+                existed,
+                tally: write.tally.map(|tally| tallies.place(tally)),
+            });
         }
-        Ok(Ok(Prepared { payload, writes, tallies: tallies.keys, conditions, epoch, bulk, segments_synced, adds }))
+        Ok(Ok(Prepared {
+            payload,
+            writes,
+            tallies: tallies.keys,
+            conditions,
+            epoch,
+            bulk,
+            segments_synced,
+            adds,
+        }))
     }
 
     /// Waits for the turn to commit; has it, and commits for all who wait, or is committed for.
@@ -209,7 +230,10 @@ impl Engine {
         }
         drop(turn);
         lock(&pending.result).take().unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Io, "the thread that committed for this one panicked; whether the commit took effect is unknown"))
+            Err(Error::new(
+                ErrorKind::Io,
+                "the thread that committed for this one panicked; whether the commit took effect is unknown",
+            ))
         })
     }
 
@@ -247,7 +271,12 @@ impl Engine {
         for pending in group {
             if !pending.done.load(Ordering::Acquire) {
                 let error = failure.as_ref().map_or_else(
-                    || Error::new(ErrorKind::Io, "a commit before this one, in the same group, failed to write the log; try again"),
+                    || {
+                        Error::new(
+                            ErrorKind::Io,
+                            "a commit before this one, in the same group, failed to write the log; try again",
+                        )
+                    },
                     |error| Error::new(error.kind(), error.to_string()),
                 );
                 *lock(&pending.result) = Some(Err(error));
@@ -301,7 +330,9 @@ impl Engine {
                 .sync_dir(&self.log_dir())
                 .map_err(|error| Error::io(format!("removing unused log file {}", next.display()), error))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io(format!("removing unused log file {}", next.display()), error)),
+            Err(error) => {
+                return Err(Error::io(format!("removing unused log file {}", next.display()), error));
+            }
         }
         applier.file.zero_from(applier.offset)?;
         Ok(())
@@ -325,7 +356,12 @@ impl Engine {
     }
 
     /// Commits one; the flag says whether the log is as it should be.
-    fn commit_one(&self, guard: &LockGuard<'_>, applier: &mut Applier, mut prepared: Prepared) -> (Result<Done>, bool) {
+    fn commit_one(
+        &self,
+        guard: &LockGuard<'_>,
+        applier: &mut Applier,
+        mut prepared: Prepared,
+    ) -> (Result<Done>, bool) {
         match self.validate(applier, &mut prepared) {
             Ok(None) => {}
             Ok(Some(conflict)) => {
@@ -428,7 +464,8 @@ impl Engine {
             chain: applier.chain,
             epoch: applier.epoch,
             term: words.term.load(Ordering::Acquire),
-            capacity: grown.min(self.options.log_bytes * LOG_GROWTH_MAX).max(bytes + HEADER_BYTES) - HEADER_BYTES,
+            capacity: grown.min(self.options.log_bytes * LOG_GROWTH_MAX).max(bytes + HEADER_BYTES)
+                - HEADER_BYTES,
         };
         let file = LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[])?;
         words.log_file.store(file.number(), Ordering::Release);
@@ -491,29 +528,64 @@ fn check_writes(writes: &[Write<'_>]) -> Result<()> {
     for write in writes {
         for key in [Some(write.key), write.tally].into_iter().flatten() {
             if key.partition.len() > limits::PARTITION_BYTES_MAX {
-                return invalid(ErrorKind::KeyTooLong, format!("a partition of {} bytes; {} are allowed", key.partition.len(), limits::PARTITION_BYTES_MAX));
+                return invalid(
+                    ErrorKind::KeyTooLong,
+                    format!(
+                        "a partition of {} bytes; {} are allowed",
+                        key.partition.len(),
+                        limits::PARTITION_BYTES_MAX
+                    ),
+                );
             }
             if key.sort.len() > limits::SORT_KEY_BYTES_MAX {
-                return invalid(ErrorKind::KeyTooLong, format!("a sort key of {} bytes; {} are allowed", key.sort.len(), limits::SORT_KEY_BYTES_MAX));
+                return invalid(
+                    ErrorKind::KeyTooLong,
+                    format!(
+                        "a sort key of {} bytes; {} are allowed",
+                        key.sort.len(),
+                        limits::SORT_KEY_BYTES_MAX
+                    ),
+                );
             }
         }
         if let Op::Put { value, extents } = write.op {
             if value.is_empty() {
-                return invalid(ErrorKind::InvalidArgument, "a stored value can't be empty; a data model puts a header first".into());
+                return invalid(
+                    ErrorKind::InvalidArgument,
+                    "a stored value can't be empty; a data model puts a header first".into(),
+                );
             }
             if value.len() > limits::RECORD_VALUE_BYTES_MAX {
-                return invalid(ErrorKind::ValueTooLong, format!("a record's value of {} bytes; {} are allowed, longer ones go to segments", value.len(), limits::RECORD_VALUE_BYTES_MAX));
+                return invalid(
+                    ErrorKind::ValueTooLong,
+                    format!(
+                        "a record's value of {} bytes; {} are allowed, longer ones go to segments",
+                        value.len(),
+                        limits::RECORD_VALUE_BYTES_MAX
+                    ),
+                );
             }
             if extents.len() > limits::RECORD_EXTENTS_MAX {
-                return invalid(ErrorKind::ValueTooLong, format!("a record of {} extents; {} are allowed", extents.len(), limits::RECORD_EXTENTS_MAX));
+                return invalid(
+                    ErrorKind::ValueTooLong,
+                    format!(
+                        "a record of {} extents; {} are allowed",
+                        extents.len(),
+                        limits::RECORD_EXTENTS_MAX
+                    ),
+                );
             }
         }
     }
     if writes.len() > 1 {
-        let mut order: Vec<&Write<'_>> = writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
+        let mut order: Vec<&Write<'_>> =
+            writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
         order.sort_unstable_by_key(|write| write.key);
         if let Some(twice) = order.windows(2).find(|pair| pair[0].key == pair[1].key) {
-            return invalid(ErrorKind::InvalidArgument, format!("a commit writes the key {:?} twice", twice[0].key.sort));
+            return invalid(
+                ErrorKind::InvalidArgument,
+                format!("a commit writes the key {:?} twice", twice[0].key.sort),
+            );
         }
     }
     Ok(())

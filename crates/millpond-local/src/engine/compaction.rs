@@ -5,13 +5,17 @@
 //! only here, inside the merge of a run that points to them: the new run points to where they went,
 //! under the same epochs (rule 16).
 
-use std::{collections::{BTreeMap, BTreeSet}, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use millpond_core::{ErrorKind, Extent, Result, SegmentId, SegmentWriter};
 
 use super::{
     Engine,
-    checkpoint::{entry_ref, is_oldest, run_entry},
+    checkpoint::{is_oldest, run_entry},
     lock,
     retention::{Kept, keep},
 };
@@ -59,7 +63,10 @@ impl Engine {
             self.checkpoint_locked(true)?;
             let state = self.state();
             let victims = self.victims(1, 4)?;
-            if state.runs.len() > 1 || !victims.is_empty() || state.runs.iter().any(|run| self.is_worth_rewriting(run)) {
+            if state.runs.len() > 1
+                || !victims.is_empty()
+                || state.runs.iter().any(|run| self.is_worth_rewriting(run))
+            {
                 self.merge(&state.runs, &victims)?;
             }
             self.drop_dead_segments()?;
@@ -73,7 +80,8 @@ impl Engine {
 
     /// Whether a run alone may hold what nobody needs any more.
     fn is_worth_rewriting(&self, run: &Run) -> bool {
-        run.summary().epoch_min != run.summary().epoch_max && !lock(&self.unmergeable).contains(&run.summary().id.0)
+        run.summary().epoch_min != run.summary().epoch_max
+            && !lock(&self.unmergeable).contains(&run.summary().id.0)
     }
 
     /// The runs to merge next: neighbours in age, of like size.
@@ -83,8 +91,12 @@ impl Engine {
         let can = |run: &&Arc<Run>| !unmergeable.contains(&run.summary().id.0);
         (0..state.runs.len()).find_map(|first| {
             let greatest = class(&state.runs[first]);
-            let picked: Vec<_> =
-                state.runs[first..].iter().take_while(|run| class(run) <= greatest).filter(can).cloned().collect();
+            let picked: Vec<_> = state.runs[first..]
+                .iter()
+                .take_while(|run| class(run) <= greatest)
+                .filter(can)
+                .cloned()
+                .collect();
             (picked.len() >= FAN_IN).then_some(picked)
         })
     }
@@ -123,7 +135,7 @@ impl Engine {
         let ids: Vec<u64> = runs.iter().map(|run| run.summary().id.0).collect();
         let needed = self.needed(&state.manifest.retained)?;
         let mut changes: BTreeMap<SegmentId, i64> = BTreeMap::new();
-        let mut mover = Mover { engine: self, writer: None, buffer: Vec::new() };
+        let mut mover = Mover { engine: self, writer: None, written: Vec::new(), buffer: Vec::new() };
         let records = runs.iter().map(|run| run.summary().records).sum();
         let merged = self.write_run(records, |writer| {
             let mut merge = Merge::new(runs)?;
@@ -146,7 +158,7 @@ impl Engine {
                             *extents = moved;
                         }
                     }
-                    writer.add(&key, epoch, entry_ref(&entry))?;
+                    writer.add(&key, epoch, entry.as_ref())?;
                 }
             }
             Ok(())
@@ -157,7 +169,8 @@ impl Engine {
                 if error.kind() == ErrorKind::Corrupt {
                     // A run that can't be read through stays as it is: nothing of it is dropped.
                     let mut unmergeable = lock(&self.unmergeable);
-                    unmergeable.extend(runs.iter().filter(|run| run.verify(&mut |_| ()).1).map(|run| run.summary().id.0));
+                    unmergeable
+                        .extend(runs.iter().filter(|run| is_damaged(run)).map(|run| run.summary().id.0));
                 }
                 return Err(error);
             }
@@ -195,9 +208,9 @@ impl Engine {
             .filter(|(segment, live)| **live == 0 && self.may_take(**segment))
             .map(|(segment, _)| *segment)
             .collect();
-        dead.extend(
-            self.segments.own().into_iter().filter(|segment| !manifest.segments.contains_key(segment) && self.segments.is_released(*segment)),
-        );
+        dead.extend(self.segments.own().into_iter().filter(|segment| {
+            !manifest.segments.contains_key(segment) && self.segments.is_released(*segment)
+        }));
         if dead.is_empty() {
             return Ok(());
         }
@@ -209,7 +222,9 @@ impl Engine {
         }
         let mut generation = manifest.generation;
         if dead.iter().any(|segment| manifest.segments.contains_key(segment)) {
-            generation = self.replace_manifest(|manifest| manifest.segments.retain(|segment, _| !dead.contains(segment)))?;
+            generation = self.replace_manifest(|manifest| {
+                manifest.segments.retain(|segment, _| !dead.contains(segment))
+            })?;
             self.adopt(&mut lock(&self.applier))?;
         }
         let mut obsolete = lock(&self.obsolete);
@@ -220,6 +235,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn is_damaged(run: &Run) -> bool {
+    let mut damaged = false;
+    run.verify(&mut |_| damaged = true);
+    damaged
 }
 
 fn count(changes: &mut BTreeMap<SegmentId, i64>, entry: &Entry, sign: i64) {
@@ -233,17 +254,16 @@ fn count(changes: &mut BTreeMap<SegmentId, i64>, entry: &Entry, sign: i64) {
 /// Copies bulk bytes to a segment of this process.
 struct Mover<'a> {
     engine: &'a Engine,
-    writer: Option<(Writer, BTreeSet<SegmentId>, Vec<SegmentId>)>,
+    writer: Option<Writer<'a>>,
+    /// A segment for each extent that was written.
+    written: Vec<SegmentId>,
     buffer: Vec<u8>,
 }
 
 impl Mover<'_> {
     fn move_extents(&mut self, extents: &[Extent]) -> Result<Vec<Extent>> {
         let engine = self.engine;
-        let id = engine.new_file_id()?;
-        let (writer, segments, finished) = self.writer.get_or_insert_with(|| {
-            (engine.segments.writer_on(id), BTreeSet::new(), Vec::new())
-        });
+        let writer = self.writer.get_or_insert_with(|| engine.segments.writer(|| engine.new_file_id()));
         self.buffer.resize(MOVE_BYTES, 0);
         for extent in extents {
             let mut offset = 0;
@@ -255,23 +275,17 @@ impl Mover<'_> {
             }
         }
         let moved = writer.finish()?;
-        segments.extend(moved.iter().map(|extent| extent.segment));
-        finished.extend(moved.iter().map(|extent| extent.segment));
+        self.written.extend(moved.iter().map(|extent| extent.segment));
         Ok(moved)
     }
 
     fn sync(&self) -> Result<()> {
-        match &self.writer {
-            Some((_, segments, _)) => self.engine.segments.sync(segments.iter().copied()),
-            None => Ok(()),
-        }
+        self.engine.segments.sync(self.written.iter().copied())
     }
 
     /// The manifest names what was moved: nothing is pending any more.
     fn named(self) {
-        if let Some((_, _, finished)) = &self.writer {
-            self.engine.segments.committed(finished.iter().copied());
-        }
+        self.engine.segments.committed(self.written.iter().copied());
     }
 }
 

@@ -8,8 +8,8 @@ use super::{Engine, lock};
 use crate::{
     bugs::{Bug, planted},
     log::file_number,
-    segment,
     run::RunId,
+    segment,
 };
 
 impl Engine {
@@ -39,8 +39,10 @@ impl Engine {
     /// that whoever made it is gone.
     pub(super) fn collect_all_garbage(&self) -> Result<()> {
         let state = self.state();
-        let mut runs: BTreeSet<String> = state.manifest.runs.iter().map(|run| RunId(run.id).file_name()).collect();
-        let mut segments: BTreeSet<String> = state.manifest.segments.keys().map(|id| segment::file_name(*id)).collect();
+        let mut runs: BTreeSet<String> =
+            state.manifest.runs.iter().map(|run| RunId(run.id).file_name()).collect();
+        let mut segments: BTreeSet<String> =
+            state.manifest.segments.keys().map(|id| segment::file_name(*id)).collect();
         for tail in &state.tails {
             runs.extend(tail.bulk().iter().map(|bulk| bulk.run.summary().id.file_name()));
             segments.extend(tail.segments().into_iter().map(segment::file_name));
@@ -53,7 +55,10 @@ impl Engine {
             (super::segments_dir(&self.dir), &|name| segments.contains(name)),
             (self.log_dir(), &is_log),
         ] {
-            let names = self.media.list(&dir).map_err(|error| Error::io(format!("listing {}", dir.display()), error))?;
+            let names = self
+                .media
+                .list(&dir)
+                .map_err(|error| Error::io(format!("listing {}", dir.display()), error))?;
             for name in names {
                 let ours = [".run", ".seg", ".log", ".tmp"].iter().any(|extension| name.ends_with(extension));
                 if ours && !is_needed(&name) {

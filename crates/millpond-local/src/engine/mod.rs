@@ -83,12 +83,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self {
-            log_bytes: 1 << 20,
-            cache_bytes: 64 << 20,
-            background: true,
-            space: Arc::new(Unlimited),
-        }
+        Self { log_bytes: 1 << 20, cache_bytes: 64 << 20, background: true, space: Arc::new(Unlimited) }
     }
 }
 
@@ -138,7 +133,10 @@ pub struct Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("dir", &self.dir).field("container", &self.container).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("dir", &self.dir)
+            .field("container", &self.container)
+            .finish_non_exhaustive()
     }
 }
 
@@ -228,7 +226,10 @@ impl Engine {
         if counter >= 1 << 20 || self.serial >= 1 << 20 {
             return Err(Error::new(
                 ErrorKind::NotSupported,
-                format!("container {} has numbered too many files since it was opened; close and reopen it", self.container),
+                format!(
+                    "container {} has numbered too many files since it was opened; close and reopen it",
+                    self.container
+                ),
             ));
         }
         let incarnation = self.control.words().incarnation.load(Ordering::Acquire);

@@ -5,13 +5,18 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, RwLock, atomic::{AtomicBool, AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 use uuid::Uuid;
 
-use super::{Engine, EngineOptions, PATIENCE, apply::Applier, background::Background, lock, runs_dir, segments_dir};
+use super::{
+    Engine, EngineOptions, PATIENCE, apply::Applier, background::Background, lock, runs_dir, segments_dir,
+};
 use crate::{
     bugs::{Bug, planted},
     cache::BlockCache,
@@ -54,19 +59,26 @@ impl Engine {
     /// `Corrupt`, naming the place, when the manifest or the log is damaged; `Incompatible` when a
     /// file is of a newer format, or a process that has it open can't share memory with this one;
     /// `Timeout` when another process is stopped in the middle of opening it.
-    pub fn open(media: Arc<dyn Media>, dir: &Path, container: Uuid, options: EngineOptions) -> Result<Arc<Self>> {
+    pub fn open(
+        media: Arc<dyn Media>,
+        dir: &Path,
+        container: Uuid,
+        options: EngineOptions,
+    ) -> Result<Arc<Self>> {
         media
             .check_dir(dir)
             .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))
-            .map_err(|error| if error.kind() == ErrorKind::Io { error.with_kind(ErrorKind::NotSupported) } else { error })?;
+            .map_err(|error| {
+                if error.kind() == ErrorKind::Io { error.with_kind(ErrorKind::NotSupported) } else { error }
+            })?;
         let presence = Presence::new(&media, dir)?;
         let door = presence.door(PATIENCE)?;
         let alone = presence.be_alone(&door)?;
         let control_path = dir.join("control");
         let share = |fresh| {
-            media
-                .share(&control_path, CONTROL_BYTES, fresh)
-                .map_err(|error| Error::io(format!("sharing memory through {}", control_path.display()), error))
+            media.share(&control_path, CONTROL_BYTES, fresh).map_err(|error| {
+                Error::io(format!("sharing memory through {}", control_path.display()), error)
+            })
         };
         let control = if alone && !planted(Bug::TrustOldControl) {
             let (manifest, recovered) = recover_log(&media, dir, container, &options)?;
@@ -172,11 +184,21 @@ fn recover_log(
     let segments = SegmentPool::new(media.clone(), segments_dir(dir), container, options.space.clone());
     let mut segments_intact = |extents: &[millpond_core::Extent]| {
         extents.iter().all(|extent| {
-            segments.reader(extent.segment).is_ok_and(|reader| reader.verify(&[*extent], &mut |_| ()).is_ok())
+            segments.reader(extent.segment).is_ok_and(|reader| {
+                let mut intact = true;
+                reader.verify(&[*extent], &mut |_| intact = false);
+                intact
+            })
         })
     };
-    let recovered =
-        recover(media, &dir.join("log"), container, manifest.log_file, manifest.clean_end, &mut segments_intact)?;
+    let recovered = recover(
+        media,
+        &dir.join("log"),
+        container,
+        manifest.log_file,
+        manifest.clean_end,
+        &mut segments_intact,
+    )?;
     Ok((manifest, recovered))
 }
 

@@ -57,7 +57,9 @@ pub(super) fn keep(
                     if let Entry::Counter(delta) = above {
                         *above = match &entry {
                             Entry::Counter(more) => Entry::Counter(delta.wrapping_add(*more)),
-                            Entry::Put { value, .. } => counter_entry(counter_value(value).wrapping_add(*delta)),
+                            Entry::Put { value, .. } => {
+                                counter_entry(counter_value(value).wrapping_add(*delta))
+                            }
                             Entry::Tombstone => counter_entry(*delta),
                         };
                     }
@@ -129,7 +131,8 @@ mod tests {
     }
 
     fn epochs(versions: Vec<Kept>, from: u64, retained: &[u64], is_oldest: bool) -> Vec<u64> {
-        let needed = Needed { from: Epoch(from), retained: retained.iter().map(|&epoch| Epoch(epoch)).collect() };
+        let needed =
+            Needed { from: Epoch(from), retained: retained.iter().map(|&epoch| Epoch(epoch)).collect() };
         let kept = keep(versions, &needed, |_| Ok(is_oldest), &mut |_| ()).expect("no reads");
         kept.iter().map(|(epoch, _)| epoch.0).collect()
     }
@@ -158,7 +161,11 @@ mod tests {
 
     #[test]
     fn a_counter_keeps_its_sum() {
-        let versions = vec![(Epoch(3), Entry::Counter(1)), (Epoch(2), Entry::Counter(10)), (Epoch(1), counter_entry(100))];
+        let versions = vec![
+            (Epoch(3), Entry::Counter(1)),
+            (Epoch(2), Entry::Counter(10)),
+            (Epoch(1), counter_entry(100)),
+        ];
         let needed = |from| Needed { from: Epoch(from), retained: Vec::new() };
         let all = keep(versions.clone(), &needed(9), |_| Ok(true), &mut |_| ()).expect("no reads");
         assert_eq!(all, [(Epoch(3), counter_entry(111))]);

@@ -64,7 +64,7 @@ impl Engine {
         replaced
     }
 
-    pub(crate) fn segment_writer(self: &Arc<Self>) -> Result<Writer> {
+    pub(crate) fn segment_writer(self: &Arc<Self>) -> Result<Writer<'static>> {
         self.check()?;
         self.ensure_writable()?;
         Ok(self.segments.writer(numbering(self, Self::new_file_id)))
@@ -106,6 +106,17 @@ impl Engine {
             segments: segments.len() as u64,
             processes: slots.filter(|slot| slot.serial.load(Ordering::Relaxed) != 0).count() as u64,
         })
+    }
+
+    /// Compacts, and gives back what that freed.
+    pub(crate) fn compact_now(&self) -> Result<()> {
+        self.check()?;
+        self.compact_all()
+    }
+
+    /// Whether the engine still serves: not closed, destroyed or of another process.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.check().is_ok()
     }
 
     /// Reads every stored byte; see [`millpond_core::Store::verify`].
@@ -150,7 +161,14 @@ impl Engine {
             match self.segments.reader(segment) {
                 Ok(reader) => bytes += reader.verify(&extents, &mut |damage| relative("segments", damage)),
                 Err(error) => {
-                    relative("segments", Damage { place: crate::segment::file_name(segment), offset: 0, what: error.to_string() });
+                    relative(
+                        "segments",
+                        Damage {
+                            place: crate::segment::file_name(segment),
+                            offset: 0,
+                            what: error.to_string(),
+                        },
+                    );
                 }
             }
         }
@@ -161,6 +179,8 @@ impl Engine {
 fn epoch_gone(epoch: Epoch, horizon: Epoch) -> Error {
     Error::new(
         ErrorKind::EpochGone,
-        format!("the state at epoch {epoch} is no longer kept; whole states are kept from epoch {horizon} on, and at retained epochs"),
+        format!(
+            "the state at epoch {epoch} is no longer kept; whole states are kept from epoch {horizon} on, and at retained epochs"
+        ),
     )
 }

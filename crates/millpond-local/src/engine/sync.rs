@@ -1,9 +1,6 @@
 //! Syncs: one serves every commit before it, in any process.
 
-use std::{
-    collections::BTreeSet,
-    sync::atomic::Ordering,
-};
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 
@@ -44,7 +41,11 @@ impl Engine {
         }
         // Retrying a failed sync proves nothing: what it lost is clean now (rule 5).
         self.repair_alone().map_err(|error| error.context(failure))?;
-        if words.synced.load(Ordering::Acquire) >= target { Ok(()) } else { Err(poisoned(&self.dir.display())) }
+        if words.synced.load(Ordering::Acquire) >= target {
+            Ok(())
+        } else {
+            Err(poisoned(&self.dir.display()))
+        }
     }
 
     /// Syncs the log up to `upto`, which this process has applied.
@@ -83,7 +84,8 @@ impl Engine {
             Some(file) if file.number() == number => file,
             file => file.insert(LogFile::open(&self.media, &self.log_dir(), self.container, number)?),
         };
-        file.sync().map_err(|error| Error::io(format!("syncing log file {}", file.path().display()), error))?;
+        file.sync()
+            .map_err(|error| Error::io(format!("syncing log file {}", file.path().display()), error))?;
         lock(&self.unsynced_segments).retain(|(end, _)| *end > upto);
         Ok(())
     }
@@ -119,14 +121,17 @@ impl Engine {
             // Bulk bytes are nowhere but in the file whose sync failed.
             return Err(poisoned(&self.dir.display()));
         }
-        let (before, doubtful) = applier.file.read(applier.file.header.base, applier.offset - applier.file.header.base).map(
-            |mut bytes| {
-                let doubtful = bytes.split_off((from.max(applier.file.header.base) - applier.file.header.base) as usize);
+        let (before, doubtful) = applier
+            .file
+            .read(applier.file.header.base, applier.offset - applier.file.header.base)
+            .map(|mut bytes| {
+                let doubtful =
+                    bytes.split_off((from.max(applier.file.header.base) - applier.file.header.base) as usize);
                 (bytes, doubtful)
-            },
-        )?;
+            })?;
         let base = applier.file.header.base;
-        let (chain, epoch, end) = self.follow(&before, base, applier.file.header.chain, applier.file.header.epoch)?;
+        let (chain, epoch, end) =
+            self.follow(&before, base, applier.file.header.chain, applier.file.header.epoch)?;
         let (last, _, end_of_doubtful) = self.follow(&doubtful, end, chain, epoch)?;
         if end_of_doubtful != applier.offset || last != applier.chain {
             return Err(poisoned(&self.dir.display()));
@@ -140,7 +145,8 @@ impl Engine {
             term: words.term.load(Ordering::Acquire),
             capacity: applier.file.header.capacity.max(doubtful.len() as u64),
         };
-        let file = LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &doubtful)?;
+        let file =
+            LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &doubtful)?;
         words.log_file.store(file.number(), Ordering::Release);
         self.switch_file(applier, file);
         words.synced.store(applier.offset, Ordering::Release);
@@ -149,7 +155,13 @@ impl Engine {
     }
 
     /// Follows the chain of records in `bytes`, which begin at log offset `offset`.
-    fn follow(&self, bytes: &[u8], mut offset: u64, mut chain: u64, mut epoch: Epoch) -> Result<(u64, Epoch, u64)> {
+    fn follow(
+        &self,
+        bytes: &[u8],
+        mut offset: u64,
+        mut chain: u64,
+        mut epoch: Epoch,
+    ) -> Result<(u64, Epoch, u64)> {
         let mut place = 0;
         while place + RECORD_HEADER_BYTES <= bytes.len() {
             let header = parse(&bytes[place..], self.container, offset)
@@ -162,7 +174,7 @@ impl Engine {
         Ok((chain, epoch, offset))
     }
 
-    pub(super) fn flush_now(&self) -> Result<Epoch> {
+    pub(crate) fn flush_now(&self) -> Result<Epoch> {
         let (_, epoch) = self.current()?;
         self.sync_to(self.applied.load(Ordering::Acquire))?;
         Ok(epoch)
@@ -172,6 +184,8 @@ impl Engine {
 fn poisoned(place: &dyn std::fmt::Display) -> Error {
     Error::new(
         ErrorKind::Poisoned,
-        format!("an earlier sync of {place} failed, and what it was to make durable can't be read back: commits since then may be lost; close the container everywhere, check the disk, and open it again"),
+        format!(
+            "an earlier sync of {place} failed, and what it was to make durable can't be read back: commits since then may be lost; close the container everywhere, check the disk, and open it again"
+        ),
     )
 }

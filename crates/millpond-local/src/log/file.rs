@@ -44,7 +44,13 @@ pub(crate) struct LogFile {
 impl LogFile {
     /// Makes a log file under `scratch`, fills it with `records` and zeros, syncs it, and gives it
     /// its name in `dir`.
-    pub(crate) fn create(media: &Arc<dyn Media>, dir: &Path, scratch: &str, header: LogHeader, records: &[u8]) -> Result<Self> {
+    pub(crate) fn create(
+        media: &Arc<dyn Media>,
+        dir: &Path,
+        scratch: &str,
+        header: LogHeader,
+        records: &[u8],
+    ) -> Result<Self> {
         let (made_at, path) = (dir.join(scratch), dir.join(file_name(header.number)));
         let doing = |what: &str, at: &Path| format!("{what} log file {}", at.display());
         let file = match media.open(&made_at, OpenMode::Create) {
@@ -121,7 +127,10 @@ impl LogFile {
                 Ok(more) => filled += more,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(Error::io(format!("reading log file {} at offset {}", self.path.display(), self.place(offset)), error));
+                    return Err(Error::io(
+                        format!("reading log file {} at offset {}", self.path.display(), self.place(offset)),
+                        error,
+                    ));
                 }
             }
         }
@@ -130,9 +139,12 @@ impl LogFile {
     }
 
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.file
-            .write_all_at(bytes, self.place(offset))
-            .map_err(|error| Error::io(format!("writing log file {} at offset {}", self.path.display(), self.place(offset)), error))
+        self.file.write_all_at(bytes, self.place(offset)).map_err(|error| {
+            Error::io(
+                format!("writing log file {} at offset {}", self.path.display(), self.place(offset)),
+                error,
+            )
+        })
     }
 
     /// Zeroes what isn't zero from log offset `from` to the file's end; answers whether anything was.
@@ -141,7 +153,8 @@ impl LogFile {
         let mut any = false;
         while offset < self.end() {
             let bytes = self.read(offset, ZEROS.len() as u64)?;
-            let count = if bytes.is_empty() { ZEROS.len().min((self.end() - offset) as usize) } else { bytes.len() };
+            let count =
+                if bytes.is_empty() { ZEROS.len().min((self.end() - offset) as usize) } else { bytes.len() };
             if bytes.is_empty() || bytes.iter().any(|&byte| byte != 0) {
                 self.write(&ZEROS[..count], offset)?;
                 any = true;

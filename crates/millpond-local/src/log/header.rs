@@ -63,13 +63,17 @@ impl LogHeader {
         let corrupt = |what: &str| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("log file {}: {what} (offset 0); restore it from a copy, or run `millpond container check`", path.display()),
+                format!(
+                    "log file {}: {what} (offset 0); restore it from a copy, or run `millpond container check`",
+                    path.display()
+                ),
             )
         };
-        let incompatible = |what: String| Error::new(ErrorKind::Incompatible, format!("log file {}: {what}", path.display()));
-        let Some((head, checksum)) = bytes
-            .get(..HEADER_BYTES as usize)
-            .and_then(|bytes| bytes.split_last_chunk::<8>())
+        let incompatible = |what: String| {
+            Error::new(ErrorKind::Incompatible, format!("log file {}: {what}", path.display()))
+        };
+        let Some((head, checksum)) =
+            bytes.get(..HEADER_BYTES as usize).and_then(|bytes| bytes.split_last_chunk::<8>())
         else {
             return Err(corrupt("its header is cut off"));
         };
@@ -77,17 +81,24 @@ impl LogHeader {
         let mut reader = Reader(head);
         let cut = |_| corrupt("its header is cut off");
         if reader.bytes(8).map_err(cut)? != MAGIC {
-            return Err(if intact { incompatible("this is no log file of Millpond".into()) } else { corrupt("its header is damaged") });
+            return Err(if intact {
+                incompatible("this is no log file of Millpond".into())
+            } else {
+                corrupt("its header is damaged")
+            });
         }
         let version = reader.u32().map_err(cut)?;
         if !intact {
             return Err(corrupt("its header fails its checksum"));
         }
         if version != VERSION {
-            return Err(incompatible(format!("format version {version}, this Millpond reads {VERSION}; upgrade Millpond")));
+            return Err(incompatible(format!(
+                "format version {version}, this Millpond reads {VERSION}; upgrade Millpond"
+            )));
         }
         reader.u32().map_err(cut)?;
-        let owner = Uuid::from_slice(reader.bytes(16).map_err(cut)?).map_err(|_| corrupt("its container is malformed"))?;
+        let owner = Uuid::from_slice(reader.bytes(16).map_err(cut)?)
+            .map_err(|_| corrupt("its container is malformed"))?;
         let mut word = || reader.u64().map_err(cut);
         let header = Self {
             container: owner,
@@ -125,7 +136,10 @@ mod tests {
     fn it_comes_back() {
         let bytes = header().encode();
         assert_eq!(bytes.len() as u64, HEADER_BYTES);
-        assert_eq!(LogHeader::decode(&bytes, Path::new("3.log"), Uuid::from_u128(7), 3).expect("decoded"), header());
+        assert_eq!(
+            LogHeader::decode(&bytes, Path::new("3.log"), Uuid::from_u128(7), 3).expect("decoded"),
+            header()
+        );
     }
 
     #[test]

@@ -10,5 +10,8 @@ mod recovery;
 
 pub(crate) use file::{LogFile, file_name, file_number, scratch_name};
 pub(crate) use header::{HEADER_BYTES, LogHeader};
-pub(crate) use record::{LogOp, Ops, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record, parse};
+pub(crate) use record::{
+    LogOp, LogOpRef, Ops, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record, encode_run,
+    first_chain, parse,
+};
 pub(crate) use recovery::{Recovered, recover};

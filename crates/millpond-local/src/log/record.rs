@@ -51,11 +51,23 @@ pub(crate) struct RecordHeader {
 /// One operation of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LogOp {
-    Put { key: Bytes, value: Bytes, extents: Vec<Extent> },
-    Delete { key: Bytes },
-    Adjust { key: Bytes, delta: i64 },
+    Put {
+        key: Bytes,
+        value: Bytes,
+        extents: Vec<Extent>,
+    },
+    Delete {
+        key: Bytes,
+    },
+    Adjust {
+        key: Bytes,
+        delta: i64,
+    },
     /// The commit's puts and deletes are in a run of their own.
-    Run { id: u64, segments: Vec<(SegmentId, u64)> },
+    Run {
+        id: u64,
+        segments: Vec<(SegmentId, u64)>,
+    },
 }
 
 /// An operation to encode.
@@ -219,9 +231,19 @@ pub(crate) fn parse(bytes: &[u8], container: Uuid, offset: u64) -> Option<Record
     let mut reader = Reader(bytes.get(..RECORD_HEADER_BYTES)?);
     let header = (|| {
         let (length, payload) = (reader.u32()?, reader.u32()?);
-        let (checksum, chain, epoch, synced_upto) = (reader.u64()?, reader.u64()?, Epoch(reader.u64()?), reader.u64()?);
+        let (checksum, chain, epoch, synced_upto) =
+            (reader.u64()?, reader.u64()?, Epoch(reader.u64()?), reader.u64()?);
         let (term, flags) = (reader.u32()?, reader.u32()?);
-        Ok::<_, Malformed>(RecordHeader { length, payload, checksum, chain, epoch, synced_upto, term, segments_synced: flags & 1 != 0 })
+        Ok::<_, Malformed>(RecordHeader {
+            length,
+            payload,
+            checksum,
+            chain,
+            epoch,
+            synced_upto,
+            term,
+            segments_synced: flags & 1 != 0,
+        })
     })()
     .ok()?;
     let length = header.length as usize;
@@ -306,7 +328,10 @@ mod tests {
         for payload in [payload(), vec![7; 5000]] {
             let good = record(4096, &payload);
             let header = parse(&good, CONTAINER, 4096).expect("intact");
-            assert_eq!((header.chain, header.epoch, header.synced_upto, header.term), (11, Epoch(12), 13, 14));
+            assert_eq!(
+                (header.chain, header.epoch, header.synced_upto, header.term),
+                (11, Epoch(12), 13, 14)
+            );
             assert_eq!(header.payload as usize, payload.len());
             assert_eq!(parse(&good, CONTAINER, 4104), None);
             assert_eq!(parse(&good, Uuid::from_u128(9), 4096), None);

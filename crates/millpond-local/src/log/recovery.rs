@@ -73,10 +73,13 @@ pub(crate) fn recover(
         let at = |offset: u64| &bytes[((offset - file.header.base) as usize).min(bytes.len())..];
         let mut unsynced: Vec<(u64, Vec<Extent>)> = Vec::new();
         while found.end < end {
-            let Some(header) = parse(at(found.end), container, found.end).filter(|header| header.chain == chain) else {
+            let Some(header) =
+                parse(at(found.end), container, found.end).filter(|header| header.chain == chain)
+            else {
                 break;
             };
-            let payload = Bytes::copy_from_slice(&at(found.end)[RECORD_HEADER_BYTES..][..header.payload as usize]);
+            let payload =
+                Bytes::copy_from_slice(&at(found.end)[RECORD_HEADER_BYTES..][..header.payload as usize]);
             let extents = extents_of(&payload).map_err(|what| damaged(&file, found.end, what.0))?;
             if !extents.is_empty() && !header.segments_synced {
                 unsynced.push((found.end, extents));
@@ -109,7 +112,9 @@ pub(crate) fn recover(
                 file = next;
                 found.file = file.clone();
             }
-            Some(next) => return Err(damaged(&next, next.header.base, "it doesn't follow from the file before")),
+            Some(next) => {
+                return Err(damaged(&next, next.header.base, "it doesn't follow from the file before"));
+            }
             None => {
                 return if found.end < clean_end && !planted(Bug::CutCorruptionOff) {
                     Err(damaged(&file, found.end, "the log ends before what was durable when it was closed"))
@@ -122,7 +127,13 @@ pub(crate) fn recover(
 }
 
 /// The same log, ended at `end`.
-fn recover_until(container: Uuid, file: LogFile, end: u64, found: Recovered, bytes: &[u8]) -> Result<Recovered> {
+fn recover_until(
+    container: Uuid,
+    file: LogFile,
+    end: u64,
+    found: Recovered,
+    bytes: &[u8],
+) -> Result<Recovered> {
     let mut offset = file.header.base;
     let mut epoch = file.header.epoch;
     while offset < end {

@@ -4,6 +4,6 @@ mod scan;
 mod state;
 mod view;
 
-pub(crate) use scan::{MergeScan, Source};
+pub(crate) use scan::MergeScan;
 pub(crate) use state::State;
-pub(crate) use view::LocalView;
+pub(crate) use view::{LocalView, concat_bounds, into_record, with_key};

@@ -16,7 +16,7 @@ use crate::{
 const PAGE_KEYS: usize = 128;
 
 /// Walks over the keys of one place, each in its newest version as of an epoch.
-pub(crate) struct Source {
+struct Source {
     place: Place,
     at: Epoch,
     backward: bool,
@@ -47,13 +47,24 @@ enum Place {
 }
 
 impl Source {
-    pub(crate) fn tail(tail: &Arc<Tail>, start: &Bound<Vec<u8>>, end: &Bound<Vec<u8>>, at: Epoch, backward: bool) -> Self {
-        let place =
-            Place::Tail { tail: tail.clone(), page: VecDeque::new(), start: start.clone(), end: end.clone(), more: true };
+    fn tail(
+        tail: &Arc<Tail>,
+        start: &Bound<Vec<u8>>,
+        end: &Bound<Vec<u8>>,
+        at: Epoch,
+        backward: bool,
+    ) -> Self {
+        let place = Place::Tail {
+            tail: tail.clone(),
+            page: VecDeque::new(),
+            start: start.clone(),
+            end: end.clone(),
+            more: true,
+        };
         Self { place, at, backward, current: None, started: false }
     }
 
-    pub(crate) fn run(run: &Arc<Run>, start: &Bound<Vec<u8>>, end: &Bound<Vec<u8>>, at: Epoch, backward: bool) -> Self {
+    fn run(run: &Arc<Run>, start: &Bound<Vec<u8>>, end: &Bound<Vec<u8>>, at: Epoch, backward: bool) -> Self {
         let place = Place::Run { cursor: run.cursor(), start: start.clone(), end: end.clone() };
         Self { place, at, backward, current: None, started: false }
     }
@@ -65,14 +76,25 @@ impl Source {
             Place::Tail { tail, page, start, end, more } => {
                 if page.is_empty() && *more {
                     let mut fresh = Vec::with_capacity(PAGE_KEYS);
-                    *more = tail.page(as_slice(start), as_slice(end), self.at, self.backward, PAGE_KEYS, &mut fresh);
+                    *more = tail.page(
+                        as_slice(start),
+                        as_slice(end),
+                        self.at,
+                        self.backward,
+                        PAGE_KEYS,
+                        &mut fresh,
+                    );
                     if let Some((last, _)) = fresh.last() {
                         let behind = Bound::Excluded(last.to_vec());
                         *(if self.backward { end } else { start }) = behind;
                     }
                     page.extend(fresh);
                 }
-                page.pop_front().map(|(key, version)| Current { key, epoch: version.epoch, entry: version.entry })
+                page.pop_front().map(|(key, version)| Current {
+                    key,
+                    epoch: version.epoch,
+                    entry: version.entry,
+                })
             }
             Place::Run { cursor, start, end } => {
                 let previous = self.current.take().map(|current| current.key);
@@ -162,7 +184,9 @@ fn back(
         if let Some((epoch, newest)) = versions.pop() {
             let entry = match newest {
                 Entry::Counter(_) => {
-                    let parts: Vec<_> = std::iter::once(newest).chain(versions.into_iter().rev().map(|(_, entry)| entry)).collect();
+                    let parts: Vec<_> = std::iter::once(newest)
+                        .chain(versions.into_iter().rev().map(|(_, entry)| entry))
+                        .collect();
                     folded(&parts)
                 }
                 entry => entry,
@@ -242,7 +266,10 @@ impl MergeScan {
             let Some(current) = &source.current else { continue };
             let order = best.map(|best| {
                 // `best` stands on a key, since only such a source was chosen.
-                self.sources[best].current.as_ref().map_or(std::cmp::Ordering::Less, |best| current.key.cmp(&best.key))
+                self.sources[best]
+                    .current
+                    .as_ref()
+                    .map_or(std::cmp::Ordering::Less, |best| current.key.cmp(&best.key))
             });
             match order {
                 None => {
@@ -295,7 +322,10 @@ impl TakeForMerge for Option<Current> {
 impl Cursor for MergeScan {
     fn advance(&mut self) -> Result<bool> {
         if self.fork != fork::generation() {
-            return Err(Error::new(ErrorKind::Forked, "this scan was begun before a fork; begin a new one in the child"));
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "this scan was begun before a fork; begin a new one in the child",
+            ));
         }
         loop {
             if !self.step()? {

@@ -38,7 +38,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(manifest: Arc<Manifest>, tails: Vec<Arc<Tail>>, mut runs: Vec<Arc<Run>>, epoch: Epoch) -> Self {
+    pub(crate) fn new(
+        manifest: Arc<Manifest>,
+        tails: Vec<Arc<Tail>>,
+        mut runs: Vec<Arc<Run>>,
+        epoch: Epoch,
+    ) -> Self {
         runs.sort_by_key(|run| Reverse(run.summary().epoch_max));
         Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch }
     }
@@ -60,7 +65,8 @@ impl State {
     /// The newest version of `key` as of `at`: a put (counters summed up) or a tombstone.
     pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
         let mut best: Option<Found> = None;
-        let is_newer = |best: &Option<Found>, epoch: Epoch| best.as_ref().is_none_or(|best| best.epoch < epoch);
+        let is_newer =
+            |best: &Option<Found>, epoch: Epoch| best.as_ref().is_none_or(|best| best.epoch < epoch);
         for tail in &self.tails {
             if let Some(version) = tail.get(key, at)
                 && is_newer(&best, version.epoch)

@@ -64,9 +64,11 @@ pub(crate) fn with_key<T>(key: Key<'_>, with: impl FnOnce(&[u8]) -> T) -> T {
 pub(crate) fn into_record(found: Found) -> Option<Record> {
     match found.entry {
         Entry::Put { value, extents } => Some(Record { version: found.epoch, value, extents }),
-        Entry::Counter(sum) => {
-            Some(Record { version: found.epoch, value: sum.to_le_bytes().to_vec().into(), extents: Vec::new() })
-        }
+        Entry::Counter(sum) => Some(Record {
+            version: found.epoch,
+            value: sum.to_le_bytes().to_vec().into(),
+            extents: Vec::new(),
+        }),
         Entry::Tombstone => None,
     }
 }

@@ -18,7 +18,6 @@ mod writer;
 
 use millpond_core::SegmentId;
 
-pub(crate) use frame::FRAME_BYTES;
 pub(crate) use reader::SegmentReader;
 pub(crate) use writer::SegmentFile;
 

@@ -94,6 +94,10 @@ impl SegmentReader {
     }
 
     /// Makes what anyone wrote to the segment survive a loss of power, but for its directory entry.
+    pub(crate) fn length(&self) -> Result<u64> {
+        self.file.length().map_err(|error| self.identity.io("measure", error))
+    }
+
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync().map_err(|error| self.identity.io("sync", error))
     }

@@ -122,6 +122,10 @@ impl SegmentFile {
     }
 
     /// How long the file is, with what is not written yet.
+    pub(crate) fn id(&self) -> SegmentId {
+        self.id
+    }
+
     pub(crate) fn length(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
