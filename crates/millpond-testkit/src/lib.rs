@@ -1,1 +1,7 @@
-//! What tests of every backend share: the conformance suite, faulty media, the reference model.
+//! What tests of every backend share; never shipped.
+//!
+//! - [`sim`]: a machine in memory that loses power, kills processes and fails calls, replayable
+//!   from a number.
+
+pub mod random;
+pub mod sim;
