@@ -63,6 +63,11 @@ impl OperationKind {
         )
     }
 
+    /// Whether it writes to a file or changes its length.
+    pub fn writes(self) -> bool {
+        matches!(self, OperationKind::Write | OperationKind::SetLength)
+    }
+
     /// Whether it asks for bytes or entries to be made safe.
     pub fn is_sync(self) -> bool {
         matches!(self, OperationKind::Sync | OperationKind::SyncDir)
