@@ -116,7 +116,7 @@ fn one_fault(
         match driver.store().index().epoch() {
             Ok(_) => check(&**driver.store(), &ledger, Demand::Acknowledged)
                 .map(|_| ())
-                .map_err(|violation| violation.context("seen by the process itself")),
+                .map_err(|violation| violation.traced(&machine).context("seen by the process itself")),
             Err(error) => {
                 errors.push(error);
                 Ok(())
@@ -139,7 +139,7 @@ fn one_fault(
     let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let cut = machine.power_cut(random.number());
     after_cut(subject, &cut, &mut ledger.clone(), random.number())
-        .map_err(|violation| violation.context("after a loss of power"))?;
+        .map_err(|violation| violation.traced(&machine).context("after a loss of power"))?;
     process.kill();
     let mut demand = Demand::Acknowledged;
     if random.chance(300) {
@@ -148,7 +148,7 @@ fn one_fault(
         demand = Demand::Durable;
     }
     go_on(subject, &machine, &mut ledger, demand, &mut random)
-        .map_err(|violation| violation.context("opened after it"))?;
+        .map_err(|violation| violation.traced(&machine).context("opened after it"))?;
     Ok(hit as u64)
 }
 

@@ -6,7 +6,7 @@ use millpond_core::Durability;
 use millpond_local::media::Media;
 
 use super::{
-    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check,
+    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, is_traced,
     power_cut_sweep::{after_cut, go_on},
     run_process, sample,
 };
@@ -46,7 +46,7 @@ fn one_kill(
     kill: Option<(u64, u64)>,
 ) -> Result<Option<u64>, Violation> {
     let machine = SimMachine::new(seed);
-    machine.record(false);
+    machine.record(is_traced());
     let opening = |error| Violation::new(format!("opening on a sound machine: {error}"));
     (subject.create)(machine.process()).map_err(opening)?;
     let ledger = Arc::new(Mutex::new(Ledger::new(seed)));
@@ -99,7 +99,7 @@ fn one_kill(
         check(&*witness, &ledger, Demand::Acknowledged).map(|_| ())
     })?;
     if let End::Done(result) = witnessed {
-        result.map_err(|violation| violation.context("seen by a process that lives on"))?;
+        result.map_err(|violation| violation.traced(&machine).context("seen by a process that lives on"))?;
     }
     if random.chance(500) {
         witness_process.kill();
@@ -110,15 +110,16 @@ fn one_kill(
 
     if random.chance(300) {
         // Both at once: what was not synced is at stake now.
-        let machine = machine.power_cut(random.number());
-        after_cut(subject, &machine, &mut ledger, random.number())
-            .map_err(|violation| violation.context("after a loss of power"))?;
+        let cut = machine.power_cut(random.number());
+        after_cut(subject, &cut, &mut ledger, random.number())
+            .map_err(|violation| violation.traced(&machine).context("after a loss of power"))?;
     } else {
         go_on(subject, &machine, &mut ledger, Demand::Acknowledged, &mut random)
-            .map_err(|violation| violation.context("opened alone"))?;
-        let machine = machine.power_cut(random.number());
-        after_cut(subject, &machine, &mut ledger, random.number())
-            .map_err(|violation| violation.context("opened alone, and after a loss of power"))?;
+            .map_err(|violation| violation.traced(&machine).context("opened alone"))?;
+        let cut = machine.power_cut(random.number());
+        after_cut(subject, &cut, &mut ledger, random.number()).map_err(|violation| {
+            violation.traced(&machine).context("opened alone, and after a loss of power")
+        })?;
     }
     Ok((!was_killed).then_some(calls))
 }

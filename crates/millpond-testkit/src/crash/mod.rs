@@ -30,7 +30,7 @@ use std::{
 
 use millpond_core::{Result, Store};
 
-use crate::sim::{Killed, SimMedia};
+use crate::sim::{Killed, SimMachine, SimMedia};
 pub use check::{Demand, check};
 pub use driver::{Driver, mixed_workload};
 pub use fault_sweep::{Fault, fault_sweep};
@@ -69,6 +69,15 @@ impl Violation {
         Self(what.into())
     }
 
+    /// Prints what the machine was asked for, if that is wanted; see [`is_traced`].
+    pub(crate) fn traced(self, machine: &SimMachine) -> Self {
+        if is_traced() {
+            eprintln!("--- {self}");
+            machine.operations().iter().for_each(|operation| eprintln!("{operation}"));
+        }
+        self
+    }
+
     pub(crate) fn context(self, context: impl fmt::Display) -> Self {
         Self(format!("{context}: {}", self.0))
     }
@@ -81,6 +90,11 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+/// Whether `MILLPOND_TEST_TRACE` is set: then a violation comes with the operations before it.
+pub(crate) fn is_traced() -> bool {
+    std::env::var_os("MILLPOND_TEST_TRACE").is_some()
+}
 
 /// How a simulated process ended.
 pub(crate) enum End<T> {

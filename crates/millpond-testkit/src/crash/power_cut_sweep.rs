@@ -7,7 +7,9 @@ use std::{
 
 use millpond_core::{Durability, Epoch};
 
-use super::{Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, run_process, sample};
+use super::{
+    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, is_traced, run_process, sample,
+};
 use crate::{
     random::Random,
     sim::{OperationKind, SimMachine},
@@ -63,7 +65,7 @@ struct Run {
 /// Runs the workload, and keeps the machine and the ledger as they are at `points`.
 fn run(subject: &Subject, workload: Workload<'_>, seed: u64, points: &[u64]) -> Result<Run, Violation> {
     let machine = SimMachine::new(seed);
-    machine.record(false);
+    machine.record(is_traced());
     let ledger = Arc::new(Mutex::new(Ledger::new(seed)));
     let run = Arc::new(Mutex::new(Run { moments: Vec::new(), changes: 0, rare: Vec::new() }));
     (subject.create)(machine.process())
@@ -112,19 +114,20 @@ pub(super) fn after_cut(
     ledger: &mut Ledger,
     salt: u64,
 ) -> Result<(), Violation> {
-    machine.record(false);
     let mut random = Random::new(salt);
     if random.chance(300) {
         interrupt_recovery(subject, machine, &mut random)
             .map_err(|violation| violation.context("recovering"))?;
     }
     let survivors = go_on(subject, machine, ledger, Demand::Durable, &mut random)
-        .map_err(|violation| violation.context("after recovery"))?;
-    let machine =
-        if random.chance(500) { machine.power_cut_worst() } else { machine.power_cut(random.number()) };
-    machine.record(false);
-    let again = go_on(subject, &machine, ledger, Demand::Durable, &mut random)
-        .map_err(|violation| violation.context("after going on and losing power again"))?;
+        .map_err(|violation| violation.traced(machine).context("after recovery"))?;
+    let second = match random.chance(500) {
+        true => machine.power_cut_worst(),
+        false => machine.power_cut(random.number()),
+    };
+    let again = go_on(subject, &second, ledger, Demand::Durable, &mut random).map_err(|violation| {
+        violation.traced(&second).traced(machine).context("after going on and losing power again")
+    })?;
     match survivors.iter().find(|(epoch, number)| again.get(epoch) != Some(number)) {
         // What was shown once after a recovery, and was followed by a synced commit, stays.
         Some((epoch, number)) => {
