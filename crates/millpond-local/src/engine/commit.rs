@@ -3,7 +3,7 @@
 //! Data flow: a thread resolves preconditions and existence in its own view and encodes the
 //! record's payload. Then it queues; whoever has the turn commits for all that wait. Under the
 //! commit lock only what others committed since is looked at again, then the record is written,
-//! applied and published, in this order. What fails before it is published never happened: its
+//! published and applied, in this order. What fails before it is published never happened: its
 //! bytes are zeroed by the next holder of the lock.
 
 use std::{
@@ -399,20 +399,20 @@ impl Engine {
         };
         let mut record = Vec::with_capacity(bytes as usize);
         header.checksum = encode_record(&mut record, self.container, applier.offset, &header, &payload);
-        let applied = applier
-            .file
-            .write(&record, applier.offset)
-            .and_then(|()| self.apply(applier, &header, &Bytes::from(payload)));
-        if let Err(error) = applied {
+        if let Err(error) = applier.file.write(&record, applier.offset) {
             space.release(bytes);
             return (Err(error), false);
         }
-        words.published.store(applier.offset, Ordering::Release);
+        // Published first: what a reader of this process sees, a death can't take back.
+        words.published.store(applier.offset + bytes, Ordering::Release);
         if let Some(bulk) = bulk {
             bulk.keep();
         }
+        let end = applier.offset + bytes;
         let existed = writes.iter().map(|write| write.existed).collect();
-        (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end: applier.offset }), true)
+        // It is committed, whether or not this process can take it in now: the next call tries again.
+        let applied = self.apply(applier, &header, &Bytes::from(payload)).is_ok();
+        (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)
     }
 
     /// Looks again at what others committed since the commit was prepared.

@@ -216,7 +216,7 @@ impl Engine {
         }
         self.catch_up()?;
         for tail in &self.state().tails {
-            for segment in tail.segments() {
+            for segment in tail.segments().into_keys() {
                 dead.remove(&segment);
             }
         }
