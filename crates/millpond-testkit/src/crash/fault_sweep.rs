@@ -149,10 +149,14 @@ fn one_fault(
     }
     go_on(subject, &machine, &mut ledger, demand, &mut random)
         .map_err(|violation| violation.traced(&machine).context("opened after it"))?;
+    let cut = machine.power_cut(random.number());
+    after_cut(subject, &cut, &mut ledger, random.number()).map_err(|violation| {
+        violation.traced(&machine).context("opened after it, and after a loss of power")
+    })?;
     Ok(hit as u64)
 }
 
 /// The kinds that a failing device or a full one may lead to.
 fn fits(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Poisoned | ErrorKind::Closed)
+    matches!(kind, ErrorKind::NotSupported | ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Poisoned | ErrorKind::Closed)
 }
