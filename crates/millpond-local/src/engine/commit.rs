@@ -352,6 +352,7 @@ impl Engine {
             manifest.clean_end = applier.offset;
         })?;
         words.writable.store(1, Ordering::Release);
+        self.make_reserve();
         self.adopt(applier)
     }
 
@@ -381,7 +382,7 @@ impl Engine {
         } else {
             space.charge_anyway(bytes);
         }
-        if let Err(error) = self.make_room(guard, applier, bytes) {
+        if let Err(error) = self.make_room(guard, applier, bytes, adds) {
             space.release(bytes);
             return (Err(error), false);
         }
@@ -443,11 +444,11 @@ impl Engine {
     }
 
     /// Makes sure that a record of `bytes` fits into the current file, or goes on in a new one.
-    fn make_room(&self, _: &LockGuard<'_>, applier: &mut Applier, bytes: u64) -> Result<()> {
+    fn make_room(&self, _: &LockGuard<'_>, applier: &mut Applier, bytes: u64, adds: bool) -> Result<()> {
         if applier.offset + bytes <= applier.file.end() {
             return Ok(());
         }
-        self.roll(applier, bytes)
+        if adds { self.roll(applier, bytes) } else { self.with_reserve(|| self.roll(applier, bytes)) }
     }
 
     /// Ends the current log file and begins the next one. Under the commit lock.
@@ -457,17 +458,22 @@ impl Engine {
         }
         let words = self.control.words();
         let grown = (applier.file.header.capacity + HEADER_BYTES) * 2;
-        let header = LogHeader {
+        let header = |length: u64| LogHeader {
             container: self.container,
             number: applier.file.number() + 1,
             base: applier.offset,
             chain: applier.chain,
             epoch: applier.epoch,
             term: words.term.load(Ordering::Acquire),
-            capacity: grown.min(self.options.log_bytes * LOG_GROWTH_MAX).max(bytes + HEADER_BYTES)
-                - HEADER_BYTES,
+            capacity: length.max(bytes + HEADER_BYTES) - HEADER_BYTES,
         };
-        let file = LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[])?;
+        let create =
+            |header| LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[]);
+        let file = match create(header(grown.min(self.options.log_bytes * LOG_GROWTH_MAX))) {
+            // A shorter one may still fit.
+            Err(error) if error.kind() == ErrorKind::NoSpace => create(header(self.options.log_bytes))?,
+            other => other?,
+        };
         words.log_file.store(file.number(), Ordering::Release);
         self.switch_file(applier, file);
         self.background.wake();
