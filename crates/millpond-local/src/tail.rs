@@ -6,7 +6,7 @@
 //! whole sum is known here: then it is a put of its eight bytes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ops::Bound,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -26,7 +26,7 @@ pub(crate) struct Tail {
     pub(crate) file: u64,
     records: RwLock<BTreeMap<Bytes, Versions>>,
     bulk: RwLock<Vec<BulkRun>>,
-    segments: RwLock<BTreeSet<SegmentId>>,
+    segments: RwLock<BTreeMap<SegmentId, u64>>,
     /// Whether there are bulk runs, to spare readers the lock.
     bulk_count: AtomicUsize,
 }
@@ -97,7 +97,9 @@ impl Tail {
                 && !extents.is_empty()
             {
                 let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-                segments.extend(extents.iter().map(|extent| extent.segment));
+                extents
+                    .iter()
+                    .for_each(|extent| *segments.entry(extent.segment).or_default() += extent.length);
             }
             match records.get_mut(&key) {
                 Some(versions) => {
@@ -132,7 +134,8 @@ impl Tail {
 
     pub(crate) fn add_bulk(&self, bulk: BulkRun) {
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-        segments.extend(bulk.segments.iter().map(|(segment, _)| *segment));
+        bulk.segments.iter().for_each(|(segment, bytes)| *segments.entry(*segment).or_default() += bytes);
+        drop(segments);
         self.bulk.write().unwrap_or_else(PoisonError::into_inner).push(bulk);
         self.bulk_count.fetch_add(1, Ordering::Release);
     }
@@ -145,8 +148,9 @@ impl Tail {
         self.bulk.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Segments that records of this tail point to.
-    pub(crate) fn segments(&self) -> BTreeSet<SegmentId> {
+    /// Segments that records of this tail point to, and how many of their bytes, superseded
+    /// versions included.
+    pub(crate) fn segments(&self) -> BTreeMap<SegmentId, u64> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -52,7 +52,8 @@ impl Engine {
             self.adopt(applier)?;
         }
         let published = words.published.load(Ordering::Acquire);
-        while applier.offset < published {
+        // A new file counts even before it holds a record: nobody may append to the old one.
+        while applier.offset < published || words.log_file.load(Ordering::Acquire) > applier.file.number() {
             let mut end = published.min(applier.file.end());
             if words.log_file.load(Ordering::Acquire) > applier.file.number() {
                 match LogFile::open(&self.media, &self.log_dir(), self.container, applier.file.number() + 1) {
@@ -69,6 +70,15 @@ impl Engine {
                     }
                     Err(error) => return Err(error),
                 }
+            }
+            if applier.offset >= end {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "log file {} ends before the one that follows it begins; close the container everywhere and check it",
+                        applier.file.path().display(),
+                    ),
+                ));
             }
             self.replay(applier, end)?;
         }

@@ -88,6 +88,9 @@ impl Engine {
         while self.compact_step()? {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
         }
+        if self.control.words().writable.load(std::sync::atomic::Ordering::Acquire) != 0 {
+            self.make_reserve();
+        }
         self.collect_garbage()
     }
 }

@@ -71,7 +71,7 @@ impl Engine {
     pub(super) fn checkpoint(&self, all: bool) -> Result<()> {
         let _turn = lock(&self.maintenance_turn);
         let guard = self.maintenance_lock()?;
-        let result = self.checkpoint_locked(all);
+        let result = self.with_reserve(|| self.checkpoint_locked(all));
         if result.is_err() {
             guard.abandon();
         }
@@ -138,7 +138,10 @@ impl Engine {
         let guard = self.commit_lock()?;
         let mut applier = lock(&self.applier);
         let ended = self.make_ready(&guard, &mut applier).and_then(|()| {
-            if applier.offset == applier.file.header.base { Ok(()) } else { self.roll(&mut applier, 0) }
+            if applier.offset == applier.file.header.base {
+                return Ok(());
+            }
+            self.with_reserve(|| self.roll(&mut applier, 0))
         });
         drop(applier);
         if ended.is_err() {

@@ -3,7 +3,7 @@
 //! Data flow: a thread resolves preconditions and existence in its own view and encodes the
 //! record's payload. Then it queues; whoever has the turn commits for all that wait. Under the
 //! commit lock only what others committed since is looked at again, then the record is written,
-//! applied and published, in this order. What fails before it is published never happened: its
+//! published and applied, in this order. What fails before it is published never happened: its
 //! bytes are zeroed by the next holder of the lock.
 
 use std::{
@@ -352,6 +352,7 @@ impl Engine {
             manifest.clean_end = applier.offset;
         })?;
         words.writable.store(1, Ordering::Release);
+        self.make_reserve();
         self.adopt(applier)
     }
 
@@ -381,7 +382,7 @@ impl Engine {
         } else {
             space.charge_anyway(bytes);
         }
-        if let Err(error) = self.make_room(guard, applier, bytes) {
+        if let Err(error) = self.make_room(guard, applier, bytes, adds) {
             space.release(bytes);
             return (Err(error), false);
         }
@@ -399,20 +400,20 @@ impl Engine {
         };
         let mut record = Vec::with_capacity(bytes as usize);
         header.checksum = encode_record(&mut record, self.container, applier.offset, &header, &payload);
-        let applied = applier
-            .file
-            .write(&record, applier.offset)
-            .and_then(|()| self.apply(applier, &header, &Bytes::from(payload)));
-        if let Err(error) = applied {
+        if let Err(error) = applier.file.write(&record, applier.offset) {
             space.release(bytes);
             return (Err(error), false);
         }
-        words.published.store(applier.offset, Ordering::Release);
+        // Published first: what a reader of this process sees, a death can't take back.
+        words.published.store(applier.offset + bytes, Ordering::Release);
         if let Some(bulk) = bulk {
             bulk.keep();
         }
+        let end = applier.offset + bytes;
         let existed = writes.iter().map(|write| write.existed).collect();
-        (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end: applier.offset }), true)
+        // It is committed, whether or not this process can take it in now: the next call tries again.
+        let applied = self.apply(applier, &header, &Bytes::from(payload)).is_ok();
+        (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)
     }
 
     /// Looks again at what others committed since the commit was prepared.
@@ -443,11 +444,11 @@ impl Engine {
     }
 
     /// Makes sure that a record of `bytes` fits into the current file, or goes on in a new one.
-    fn make_room(&self, _: &LockGuard<'_>, applier: &mut Applier, bytes: u64) -> Result<()> {
+    fn make_room(&self, _: &LockGuard<'_>, applier: &mut Applier, bytes: u64, adds: bool) -> Result<()> {
         if applier.offset + bytes <= applier.file.end() {
             return Ok(());
         }
-        self.roll(applier, bytes)
+        if adds { self.roll(applier, bytes) } else { self.with_reserve(|| self.roll(applier, bytes)) }
     }
 
     /// Ends the current log file and begins the next one. Under the commit lock.
@@ -457,17 +458,22 @@ impl Engine {
         }
         let words = self.control.words();
         let grown = (applier.file.header.capacity + HEADER_BYTES) * 2;
-        let header = LogHeader {
+        let header = |length: u64| LogHeader {
             container: self.container,
             number: applier.file.number() + 1,
             base: applier.offset,
             chain: applier.chain,
             epoch: applier.epoch,
             term: words.term.load(Ordering::Acquire),
-            capacity: grown.min(self.options.log_bytes * LOG_GROWTH_MAX).max(bytes + HEADER_BYTES)
-                - HEADER_BYTES,
+            capacity: length.max(bytes + HEADER_BYTES) - HEADER_BYTES,
         };
-        let file = LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[])?;
+        let create =
+            |header| LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[]);
+        let file = match create(header(grown.min(self.options.log_bytes * LOG_GROWTH_MAX))) {
+            // A shorter one may still fit.
+            Err(error) if error.kind() == ErrorKind::NoSpace => create(header(self.options.log_bytes))?,
+            other => other?,
+        };
         words.log_file.store(file.number(), Ordering::Release);
         self.switch_file(applier, file);
         self.background.wake();

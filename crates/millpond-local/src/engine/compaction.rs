@@ -44,9 +44,12 @@ impl Engine {
         }
         let _turn = lock(&self.maintenance_turn);
         let guard = self.maintenance_lock()?;
-        let merged = self.catch_up().and_then(|()| match self.pick(&self.state()) {
-            Some(picked) => self.merge(&picked, &self.victims(3, 4)?).map(|()| true),
-            None => Ok(false),
+        let merged = self.with_reserve(|| {
+            self.catch_up()?;
+            match self.pick(&self.state()) {
+                Some(picked) => self.merge(&picked, &self.victims(3, 4)?).map(|()| true),
+                None => Ok(false),
+            }
         });
         if merged.is_err() {
             guard.abandon();
@@ -59,7 +62,7 @@ impl Engine {
         self.segments.seal_idle();
         let _turn = lock(&self.maintenance_turn);
         let guard = self.maintenance_lock()?;
-        let result = (|| {
+        let result = self.with_reserve(|| {
             self.checkpoint_locked(true)?;
             let state = self.state();
             let victims = self.victims(1, 4)?;
@@ -71,7 +74,7 @@ impl Engine {
             }
             self.drop_dead_segments()?;
             self.collect_garbage()
-        })();
+        });
         if result.is_err() {
             guard.abandon();
         }
@@ -216,7 +219,7 @@ impl Engine {
         }
         self.catch_up()?;
         for tail in &self.state().tails {
-            for segment in tail.segments() {
+            for segment in tail.segments().into_keys() {
                 dead.remove(&segment);
             }
         }

@@ -45,7 +45,7 @@ impl Engine {
             state.manifest.segments.keys().map(|id| segment::file_name(*id)).collect();
         for tail in &state.tails {
             runs.extend(tail.bulk().iter().map(|bulk| bulk.run.summary().id.file_name()));
-            segments.extend(tail.segments().into_iter().map(segment::file_name));
+            segments.extend(tail.segments().into_keys().map(segment::file_name));
         }
         let first = state.manifest.log_file;
         let last = self.control.words().log_file.load(Ordering::Acquire);

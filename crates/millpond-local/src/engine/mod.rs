@@ -6,7 +6,7 @@
 //! - [`sync`]: one sync serves every commit before it; a failed one is repaired or remembered.
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
-//! - [`garbage`]: what nobody needs is unlinked.
+//! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
 //! - [`open`], [`close`]: recovery, attaching, leaving.
 //!
 //! Locks, in the order in which they are taken where several are: the turn for maintenance, the
@@ -22,6 +22,7 @@ mod commit;
 mod compaction;
 mod garbage;
 mod open;
+mod reserve;
 mod retention;
 mod store;
 mod sync;

@@ -88,6 +88,9 @@ impl Engine {
         for segment in self.segments.own() {
             segments.entry(segment).or_default();
         }
+        for (segment, bytes) in state.tails.iter().flat_map(|tail| tail.segments()) {
+            *segments.entry(segment).or_default() += bytes;
+        }
         let mut bytes_segments = 0;
         for segment in segments.keys() {
             bytes_segments += self.segments.reader(*segment).and_then(|reader| reader.length()).unwrap_or(0);
@@ -98,8 +101,7 @@ impl Engine {
             epoch_synced: if synced >= offset { epoch.0 } else { state.manifest.horizon.0 },
             bytes_records: runs().map(|run| run.bytes).sum(),
             bytes_segments,
-            bytes_segments_live: segments.values().sum::<u64>()
-                + bulk.iter().flat_map(|bulk| &bulk.segments).map(|(_, bytes)| bytes).sum::<u64>(),
+            bytes_segments_live: segments.values().sum(),
             bytes_log: offset - first,
             records: runs().map(|run| run.records).sum(),
             runs: runs().count() as u64,

@@ -28,6 +28,10 @@ impl Engine {
         if planted(Bug::AcknowledgeBeforeLogSync) || words.synced.load(Ordering::Acquire) >= target {
             return Ok(());
         }
+        if self.applied.load(Ordering::Acquire) < target {
+            // Committed by this process, and not taken in for an error: the log may be damaged.
+            self.catch_up()?;
+        }
         let mut turn = lock(&self.sync_turn);
         if words.synced.load(Ordering::Acquire) >= target {
             return Ok(());
