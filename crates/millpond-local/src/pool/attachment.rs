@@ -5,7 +5,7 @@
 //! it anew, with a count of the files.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -122,7 +122,7 @@ impl Attachment {
     }
 }
 
-fn words_of<'a>(memory: &'a Arc<dyn Shared>, path: &PathBuf) -> Result<&'a Words> {
+fn words_of<'a>(memory: &'a Arc<dyn Shared>, path: &Path) -> Result<&'a Words> {
     if memory.length() < size_of::<Words>() {
         return Err(Error::new(ErrorKind::Corrupt, format!("{} is too short; remove it", path.display())));
     }
