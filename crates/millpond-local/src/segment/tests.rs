@@ -103,7 +103,7 @@ proptest! {
             written.extend(extent.map(|extent| (value, extent)));
             prop_assert_eq!(segment.length(), fs::metadata(&place.path).expect("a file").len());
         }
-        segment.sync().expect("synced");
+        reader.sync().expect("synced");
         for (value, extent) in &written {
             prop_assert_eq!((extent.segment, extent.length), (ID, value.len() as u64));
             prop_assert_eq!(&read(&reader, extent, 0, value.len()).expect("all of it"), value);
