@@ -5,5 +5,6 @@
 mod conformance;
 mod faults;
 mod kill;
+mod pool;
 mod power_cut;
 mod subject;
