@@ -4,6 +4,12 @@
 
 mod conformance;
 mod faults;
+mod flips;
+mod forks;
 mod kill;
+mod log_space;
+#[cfg(feature = "planted-bugs")]
+mod planted_bugs;
 mod power_cut;
+mod sharing;
 mod subject;
