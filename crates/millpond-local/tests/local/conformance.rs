@@ -13,7 +13,7 @@ use millpond_testkit::{
 
 use crate::subject::{CONTAINER, DIR, SUBJECT, create, options};
 
-fn simulated() -> Fixture {
+pub fn simulated() -> Fixture {
     let machine = SimMachine::new(1);
     machine.record(false);
     let process = machine.process();

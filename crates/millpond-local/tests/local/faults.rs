@@ -13,7 +13,8 @@ use crate::subject::SUBJECT;
 fn sweep(fault: Fault, points_max: usize) {
     let seed = test_seed(1);
     for round in 0..3 {
-        let sweep = Sweep { seed: seed + round, points_max, cuts: 1 };
+        let sweep =
+            Sweep { seed: seed + round, points_max, two_processes: round % 2 == 1, ..Sweep::default() };
         fault_sweep(&SUBJECT, &mixed_workload(30), fault, sweep)
             .unwrap_or_else(|violation| panic!("{violation}"));
     }
@@ -42,4 +43,9 @@ fn a_dead_device_loses_nothing() {
 #[test]
 fn short_reads_and_writes_are_not_noticed() {
     sweep(Fault::ShortIo, 10);
+}
+
+#[test]
+fn a_panic_under_a_lock_is_cleaned_up_behind() {
+    sweep(Fault::Panic, 100);
 }

@@ -16,7 +16,8 @@ fn what_was_acknowledged_survives_a_death() {
     let seed = test_seed(1);
     let mut kills = 0;
     for round in 0..4 {
-        let sweep = Sweep { seed: seed + round, points_max: 100, cuts: 1 };
+        let sweep =
+            Sweep { seed: seed + round, points_max: 100, two_processes: round % 2 == 1, ..Sweep::default() };
         kills += kill_sweep(&SUBJECT, &mixed_workload(40), sweep)
             .unwrap_or_else(|violation| panic!("{violation}"));
     }

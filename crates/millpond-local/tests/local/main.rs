@@ -4,7 +4,13 @@
 
 mod conformance;
 mod faults;
+mod flips;
+mod forks;
 mod kill;
 mod pool;
+mod log_space;
+#[cfg(feature = "planted-bugs")]
+mod planted_bugs;
 mod power_cut;
+mod sharing;
 mod subject;

@@ -16,7 +16,8 @@ fn what_was_promised_survives_and_nothing_is_there_in_part() {
     let seed = test_seed(1);
     let mut cuts = 0;
     for round in 0..4 {
-        let sweep = Sweep { seed: seed + round, points_max: 60, cuts: 4 };
+        let sweep =
+            Sweep { seed: seed + round, points_max: 60, two_processes: round % 2 == 1, ..Sweep::default() };
         cuts += power_cut_sweep(&SUBJECT, &mixed_workload(60), sweep)
             .unwrap_or_else(|violation| panic!("{violation}"));
     }

@@ -25,7 +25,7 @@ pub enum Demand {
 /// # Errors
 /// What is not as it should be.
 pub fn check(store: &dyn Store, ledger: &Ledger, demand: Demand) -> Result<BTreeMap<Epoch, u64>, Violation> {
-    let failed = |what: &'static str| move |error: Error| Violation::new(format!("{what}: {error}"));
+    let failed = |what: &'static str| move |error: Error| Violation::of_error(what, &error);
     let view = store.index().view(At::Latest).map_err(failed("opening a view"))?;
     let survivors = survivors(&*view).map_err(|violation| violation.context("looking for survivors"))?;
     compare_with_promises(&survivors, ledger, demand)?;
@@ -37,13 +37,14 @@ pub fn check(store: &dyn Store, ledger: &Ledger, demand: Demand) -> Result<BTree
     let mut damages = Vec::new();
     store.verify(&mut |damage| damages.push(damage)).map_err(failed("verifying"))?;
     if !damages.is_empty() {
-        return Err(Violation::new(format!("verify finds damages: {damages:?}")));
+        let violation = Violation::new(format!("verify finds damages: {damages:?}"));
+        return Err(Violation { is_damage: true, ..violation });
     }
     Ok(survivors)
 }
 
 fn survivors(view: &dyn View) -> Result<BTreeMap<Epoch, u64>, Violation> {
-    let failed = |error: Error| Violation::new(error.to_string());
+    let failed = |error: Error| Violation::of_error("reading", &error);
     let mut survivors = BTreeMap::new();
     let mut cursor = view.scan(KeyRange::all(SEQUENCE), Direction::Forward).map_err(failed)?;
     while cursor.advance().map_err(failed)? {
@@ -99,7 +100,7 @@ fn compare_with_promises(
 }
 
 fn compare_with_model(store: &dyn Store, view: &dyn View, model: &Model) -> Result<(), Violation> {
-    let failed = |error: Error| Violation::new(format!("reading: {error}"));
+    let failed = |error: Error| Violation::of_error("reading", &error);
     for partition in PARTITIONS {
         let name = String::from_utf8_lossy(partition);
         let mut expected = model.scan(KeyRange::all(partition), model.epoch());
@@ -163,7 +164,7 @@ fn compare_with_model(store: &dyn Store, view: &dyn View, model: &Model) -> Resu
 }
 
 fn compare_counter(view: &dyn View, model: &Model, key: Key<'_>) -> Result<(), Violation> {
-    let found = view.counter(key).map_err(|error| Violation::new(format!("reading a counter: {error}")))?;
+    let found = view.counter(key).map_err(|error| Violation::of_error("reading a counter", &error))?;
     let expected = model.counter(key, model.epoch());
     if found == expected {
         return Ok(());

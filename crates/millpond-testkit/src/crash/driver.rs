@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millpond_core::{Durability, Error, Extent, Outcome, Result, SegmentWriter, Store};
 
-use super::{Ledger, Violation, plan::Plan};
+use super::{Ledger, Violation, attempt, plan::Plan};
 use crate::random::Random;
 
 /// What a workload works with.
 pub struct Driver {
     store: Arc<dyn Store>,
-    open: Box<dyn Fn() -> Result<Arc<dyn Store>>>,
+    open: Box<dyn Fn() -> Result<Arc<dyn Store>> + Send>,
     ledger: Arc<Mutex<Ledger>>,
     writer: Option<Box<dyn SegmentWriter>>,
     /// Whether an error is a violation, as it is where nothing fails but the machine as a whole.
     pub(super) errors_allowed: bool,
+    /// Another process that has the store open, and works on it too.
+    peer: Option<Arc<Mutex<Driver>>>,
     pub(super) errors: Vec<Error>,
     pub(super) violation: Option<Violation>,
     /// For the workload's own decisions.
@@ -24,7 +26,7 @@ pub struct Driver {
 impl Driver {
     /// Drives the store that `open` opens.
     pub(super) fn new(
-        open: impl Fn() -> Result<Arc<dyn Store>> + 'static,
+        open: impl Fn() -> Result<Arc<dyn Store>> + Send + 'static,
         ledger: Arc<Mutex<Ledger>>,
         seed: u64,
     ) -> Result<Self> {
@@ -35,6 +37,7 @@ impl Driver {
             ledger,
             writer: None,
             errors_allowed: false,
+            peer: None,
             errors: Vec::new(),
             violation: None,
             random: Random::new(seed),
@@ -50,6 +53,24 @@ impl Driver {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has `peer` take part in the workload.
+    pub(super) fn join(&mut self, peer: Arc<Mutex<Driver>>) {
+        self.peer = Some(peer);
+    }
+
+    /// The other process, if there is one.
+    pub fn peer(&self) -> Option<Arc<Mutex<Driver>>> {
+        self.peer.clone()
+    }
+
+    /// What was found wrong, by this process or the other one.
+    pub(super) fn verdict(&mut self) -> std::result::Result<(), Violation> {
+        let peer = self.peer.take();
+        let others =
+            peer.map_or(Ok(()), |peer| peer.lock().unwrap_or_else(PoisonError::into_inner).verdict());
+        self.violation.take().map_or(Ok(()), Err).and(others)
+    }
+
     /// Makes the next commit of the plan.
     pub fn commit(&mut self, durability: Durability) {
         let (number, seed) = {
@@ -57,9 +78,9 @@ impl Driver {
             (ledger.begin(), ledger.seed)
         };
         let plan = Plan::of(seed, number);
-        let outcome = self.store_bulk(&plan).and_then(|extents| {
-            let commit = plan.commit(&extents, durability);
-            self.store.index().commit(&commit)
+        let outcome = attempt(|| {
+            let extents = self.store_bulk(&plan)?;
+            self.store.index().commit(&plan.commit(&extents, durability))
         });
         match outcome {
             Ok(Outcome::Committed { epoch, .. }) => {
@@ -95,7 +116,7 @@ impl Driver {
 
     /// Flushes.
     pub fn flush(&mut self) {
-        match self.store.index().flush() {
+        match attempt(|| self.store.index().flush()) {
             Ok(epoch) => self.ledger().synced(epoch),
             Err(error) => self.fail("flush".into(), error),
         }
@@ -103,7 +124,7 @@ impl Driver {
 
     /// Compacts.
     pub fn compact(&mut self) {
-        if let Err(error) = self.store.compact() {
+        if let Err(error) = attempt(|| self.store.compact()) {
             self.fail("compact".into(), error);
         }
     }
@@ -113,7 +134,7 @@ impl Driver {
         self.writer = None;
         // Everything that was committed before is durable once it is closed.
         let last = self.ledger().acknowledged.last_key_value().map(|(epoch, _)| *epoch);
-        match self.store.close() {
+        match attempt(|| self.store.close()) {
             Ok(()) => {
                 if let Some(last) = last {
                     self.ledger().synced(last);
@@ -121,7 +142,7 @@ impl Driver {
             }
             Err(error) => self.fail("close".into(), error),
         }
-        match (self.open)() {
+        match attempt(|| (self.open)()) {
             Ok(store) => self.store = store,
             Err(error) => self.fail("open".into(), error),
         }
@@ -149,18 +170,25 @@ impl Driver {
 }
 
 /// A workload of `commits` commits of both durabilities, with flushes, compactions and reopens
-/// among them.
+/// among them, by this process and the other one.
 pub fn mixed_workload(commits: usize) -> impl Fn(&mut Driver) {
     move |driver| {
         let end = driver.begun() + commits;
         while driver.begun() < end {
-            match driver.random.below(100) {
-                0..45 => driver.commit(Durability::Async),
-                45..92 => driver.commit(Durability::Sync),
-                92..95 => driver.flush(),
-                95..98 => driver.compact(),
-                _ => driver.reopen(),
+            match driver.peer().filter(|_| driver.random.chance(350)) {
+                Some(peer) => step(&mut peer.lock().unwrap_or_else(PoisonError::into_inner)),
+                None => step(driver),
             }
         }
+    }
+}
+
+fn step(driver: &mut Driver) {
+    match driver.random.below(100) {
+        0..45 => driver.commit(Durability::Async),
+        45..92 => driver.commit(Durability::Sync),
+        92..95 => driver.flush(),
+        95..98 => driver.compact(),
+        _ => driver.reopen(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use millpond_core::ErrorKind;
 
 use super::{
-    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check,
+    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, attempt, check, peer,
     power_cut_sweep::{after_cut, go_on},
     run_process, sample,
 };
@@ -25,6 +25,8 @@ pub enum Fault {
     Write(i32),
     /// Every call from one on.
     Device(i32),
+    /// The thread panics within a call, once.
+    Panic,
     /// Reads and writes are short or interrupted all the time: nothing may be noticed.
     ShortIo,
 }
@@ -43,7 +45,7 @@ pub fn fault_sweep(
     sweep: Sweep,
 ) -> Result<u64, Violation> {
     let mut random = Random::new(sweep.seed ^ 0x4641_554C);
-    let calls = one_fault(subject, workload, fault, sweep.seed, None)?;
+    let calls = one_fault(subject, workload, fault, sweep, None)?;
     let points = match fault {
         Fault::ShortIo => (0..sweep.points_max as u64).collect(),
         _ => sample(&mut random, calls, &[], sweep.points_max),
@@ -51,7 +53,7 @@ pub fn fault_sweep(
     let mut faults = 0;
     for point in points {
         let salt = random.number();
-        one_fault(subject, workload, fault, sweep.seed, Some((point + 1, salt))).map_err(|violation| {
+        one_fault(subject, workload, fault, sweep, Some((point + 1, salt))).map_err(|violation| {
             violation.context(format!("seed {}, {fault:?} at {} (salt {salt})", sweep.seed, point + 1))
         })?;
         faults += 1;
@@ -65,6 +67,7 @@ fn plan(process: &SimMedia, fault: Fault, point: u64, salt: u64) {
         Fault::Sync(errno) => process.fail_sync_at(point, errno),
         Fault::Write(errno) => process.fail_write_at(point, errno),
         Fault::Device(errno) => process.fail_from(point, errno),
+        Fault::Panic => process.panic_at(point, salt),
         Fault::ShortIo => process.short_io(Some(salt)),
     }
 }
@@ -74,15 +77,17 @@ fn one_fault(
     subject: &Subject,
     workload: Workload<'_>,
     fault: Fault,
-    seed: u64,
+    sweep: Sweep,
     at: Option<(u64, u64)>,
 ) -> Result<u64, Violation> {
+    let seed = sweep.seed;
     let machine = SimMachine::new(seed);
     (subject.create)(machine.process())
-        .map_err(|error| Violation::new(format!("creating on a sound machine: {error}")))?;
-    machine.forget_operations();
+        .map_err(|error| Violation::of_error("creating on a sound machine", &error))?;
     let ledger = Arc::new(Mutex::new(Ledger::new(seed)));
+    let other = sweep.two_processes.then(|| peer(subject, &machine, &ledger, seed)).transpose()?;
     let process = machine.process();
+    machine.forget_operations();
     if let Some((point, salt)) = at {
         plan(&process, fault, point, salt);
     }
@@ -90,14 +95,14 @@ fn one_fault(
     let sound = at.is_none() || fault == Fault::ShortIo;
     let mut errors = Vec::new();
     let ended = run_process(|| {
-        let opened = {
+        let opened = attempt(|| {
             let process = process.clone();
             Driver::new(move || open(process.clone()), ledger.clone(), seed)
-        };
+        });
         let mut driver = match opened {
             Ok(driver) => driver,
             Err(error) if sound => {
-                return Err(Violation::new(format!("opening on a sound machine: {error}")));
+                return Err(Violation::of_error("opening on a sound machine", &error));
             }
             Err(error) => {
                 errors.push(error);
@@ -105,11 +110,13 @@ fn one_fault(
             }
         };
         driver.errors_allowed = !sound;
+        if let Some((_, other)) = &other {
+            other.lock().unwrap_or_else(PoisonError::into_inner).errors_allowed = !sound;
+            driver.join(other.clone());
+        }
         workload(&mut driver);
         errors.append(&mut driver.errors);
-        if let Some(violation) = driver.violation.take() {
-            return Err(violation);
-        }
+        driver.verdict()?;
         process.heal();
         let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The process itself may know that it can't go on, but must not tell lies.
@@ -126,13 +133,12 @@ fn one_fault(
     if let End::Done(result) = ended {
         result?;
     }
-    if let Some(error) = errors.iter().find(|error| !fits(error.kind())) {
-        return Err(Violation::new(format!("an error of the wrong kind, {:?}: {error}", error.kind())));
-    }
+    let mut asked = machine.operations();
+    asked.retain(|operation| operation.process == process.number());
     let hit = match fault {
-        Fault::Sync(_) => machine.operations().iter().filter(|operation| operation.kind.is_sync()).count(),
-        Fault::Write(_) => machine.operations().iter().filter(|operation| operation.kind.writes()).count(),
-        _ => machine.operations().len(),
+        Fault::Sync(_) => asked.iter().filter(|operation| operation.kind.is_sync()).count(),
+        Fault::Write(_) => asked.iter().filter(|operation| operation.kind.writes()).count(),
+        _ => asked.len(),
     };
 
     let mut random = Random::new(at.map_or(0, |(_, salt)| salt));
@@ -141,6 +147,15 @@ fn one_fault(
     after_cut(subject, &cut, &mut ledger.clone(), random.number())
         .map_err(|violation| violation.traced(&machine).context("after a loss of power"))?;
     process.kill();
+    if let Some((process, driver)) = other {
+        // It may have met the consequences of the fault, but not the fault itself.
+        let mut driver = driver.lock().unwrap_or_else(PoisonError::into_inner);
+        errors.append(&mut driver.errors);
+        process.kill();
+    }
+    if let Some(error) = errors.iter().find(|error| !fits(error.kind())) {
+        return Err(Violation::new(format!("an error of the wrong kind, {:?}: {error}", error.kind())));
+    }
     let mut demand = Demand::Acknowledged;
     if random.chance(300) {
         // The cache forgets what a failed sync left in it.

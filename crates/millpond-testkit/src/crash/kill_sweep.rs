@@ -6,7 +6,7 @@ use millpond_core::Durability;
 use millpond_local::media::Media;
 
 use super::{
-    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, is_traced,
+    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, is_traced, peer,
     power_cut_sweep::{after_cut, go_on},
     run_process, sample,
 };
@@ -20,7 +20,7 @@ use crate::{random::Random, sim::SimMachine};
 /// # Errors
 /// The first violation.
 pub fn kill_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Result<u64, Violation> {
-    let calls = match one_kill(subject, workload, sweep.seed, None)? {
+    let calls = match one_kill(subject, workload, sweep, None)? {
         Some(calls) => calls,
         None => return Err(Violation::new("the workload ended by itself in a death")),
     };
@@ -29,7 +29,7 @@ pub fn kill_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Re
     let mut kills = 0;
     for point in points {
         let salt = random.number();
-        one_kill(subject, workload, sweep.seed, Some((point + 1, salt))).map_err(|violation| {
+        one_kill(subject, workload, sweep, Some((point + 1, salt))).map_err(|violation| {
             violation.context(format!("seed {}, killed at call {} (salt {salt})", sweep.seed, point + 1))
         })?;
         kills += 1;
@@ -42,16 +42,16 @@ pub fn kill_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Re
 fn one_kill(
     subject: &Subject,
     workload: Workload<'_>,
-    seed: u64,
+    sweep: Sweep,
     kill: Option<(u64, u64)>,
 ) -> Result<Option<u64>, Violation> {
+    let seed = sweep.seed;
     let machine = SimMachine::new(seed);
     machine.record(is_traced());
-    let opening = |error| Violation::new(format!("opening on a sound machine: {error}"));
+    let opening = |error| Violation::of_error("opening on a sound machine", &error);
     (subject.create)(machine.process()).map_err(opening)?;
     let ledger = Arc::new(Mutex::new(Ledger::new(seed)));
-    let witness_process = machine.process();
-    let witness = (subject.open)(witness_process.clone()).map_err(opening)?;
+    let (witness_process, witness_driver) = peer(subject, &machine, &ledger, seed)?;
 
     let victim = machine.process();
     victim.unwind_when_killed();
@@ -62,8 +62,11 @@ fn one_kill(
     let ended = run_process(|| {
         let victim = victim.clone();
         let mut driver = Driver::new(move || open(victim.clone()), ledger.clone(), seed).map_err(opening)?;
+        if sweep.two_processes {
+            driver.join(witness_driver.clone());
+        }
         workload(&mut driver);
-        driver.violation.take().map_or(Ok(()), Err)
+        driver.verdict()
     })?;
     let calls = victim.count();
     match ended {
@@ -73,16 +76,16 @@ fn one_kill(
     let was_killed = victim.killed();
     victim.kill();
     let mut random = Random::new(kill.map_or(0, |(_, salt)| salt));
-    let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let shared = ledger;
+    let mut ledger = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
 
     // The witness sees all that was acknowledged, then goes on in the dead one's place.
     let witnessed = run_process(|| {
-        let survivors = check(&*witness, &ledger, Demand::Acknowledged)?;
+        let mut driver = witness_driver.lock().unwrap_or_else(PoisonError::into_inner);
+        driver.verdict()?;
+        let survivors = check(&**driver.store(), &ledger, Demand::Acknowledged)?;
         ledger.settle(&survivors);
-        let shared = Arc::new(Mutex::new(ledger.clone()));
-        let store = witness.clone();
-        let mut driver =
-            Driver::new(move || Ok(store.clone()), shared.clone(), random.number()).map_err(opening)?;
+        *shared.lock().unwrap_or_else(PoisonError::into_inner) = ledger.clone();
         for _ in 0..random.below(3) {
             driver.commit(Durability::Async);
         }
@@ -92,11 +95,9 @@ fn one_kill(
         if random.chance(200) {
             driver.compact();
         }
-        if let Some(violation) = driver.violation.take() {
-            return Err(violation);
-        }
+        driver.verdict()?;
         ledger = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        check(&*witness, &ledger, Demand::Acknowledged).map(|_| ())
+        check(&**driver.store(), &ledger, Demand::Acknowledged).map(|_| ())
     })?;
     if let End::Done(result) = witnessed {
         result.map_err(|violation| violation.traced(&machine).context("seen by a process that lives on"))?;
@@ -104,9 +105,10 @@ fn one_kill(
     if random.chance(500) {
         witness_process.kill();
     } else {
-        let _ = witness.close();
+        let closed = witness_driver.lock().unwrap_or_else(PoisonError::into_inner).store().close();
+        closed.map_err(|error| Violation::of_error("closing", &error))?;
     }
-    drop(witness);
+    drop(witness_driver);
 
     if random.chance(300) {
         // Both at once: what was not synced is at stake now.

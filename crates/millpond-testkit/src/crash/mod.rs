@@ -16,6 +16,7 @@
 mod check;
 mod driver;
 mod fault_sweep;
+mod flip_sweep;
 mod kill_sweep;
 mod ledger;
 mod plan;
@@ -24,16 +25,17 @@ mod power_cut_sweep;
 use std::{
     any::Any,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex},
 };
 
-use millpond_core::{Result, Store};
+use millpond_core::{Error, ErrorKind, Result, Store};
 
-use crate::sim::{Killed, SimMachine, SimMedia};
+use crate::sim::{Killed, PlannedPanic, SimMachine, SimMedia};
 pub use check::{Demand, check};
 pub use driver::{Driver, mixed_workload};
 pub use fault_sweep::{Fault, fault_sweep};
+pub use flip_sweep::flip_sweep;
 pub use kill_sweep::kill_sweep;
 pub use ledger::Ledger;
 pub use power_cut_sweep::power_cut_sweep;
@@ -55,6 +57,14 @@ pub struct Sweep {
     pub points_max: usize,
     /// How many losses of power to try at each point.
     pub cuts: u64,
+    /// Whether two processes work on the store, or one.
+    pub two_processes: bool,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self { seed: 1, points_max: 100, cuts: 4, two_processes: true }
+    }
 }
 
 /// What a workload is: it drives a store until it is done or its process is dead.
@@ -62,11 +72,22 @@ pub type Workload<'a> = &'a dyn Fn(&mut Driver);
 
 /// A broken promise, with what it takes to replay it.
 #[derive(Clone, Debug)]
-pub struct Violation(String);
+pub struct Violation {
+    what: String,
+    /// The error that the store answered, if that is what is wrong.
+    pub(crate) kind: Option<ErrorKind>,
+    /// All that is wrong is that `verify` reports damage.
+    pub(crate) is_damage: bool,
+}
 
 impl Violation {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self { what: what.into(), kind: None, is_damage: false }
+    }
+
+    pub(crate) fn of_error(doing: impl fmt::Display, error: &Error) -> Self {
+        let what = format!("{doing}: {error} ({:?})", error.kind());
+        Self { what, kind: Some(error.kind()), is_damage: false }
     }
 
     /// Prints what the machine was asked for, if that is wanted; see [`is_traced`].
@@ -79,13 +100,13 @@ impl Violation {
     }
 
     pub(crate) fn context(self, context: impl fmt::Display) -> Self {
-        Self(format!("{context}: {}", self.0))
+        Self { what: format!("{context}: {}", self.what), ..self }
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
@@ -102,12 +123,37 @@ pub(crate) enum End<T> {
     Killed,
 }
 
+/// A driver of another process of `machine`.
+pub(crate) fn peer(
+    subject: &Subject,
+    machine: &SimMachine,
+    ledger: &Arc<Mutex<Ledger>>,
+    seed: u64,
+) -> std::result::Result<(Arc<SimMedia>, Arc<Mutex<Driver>>), Violation> {
+    let process = machine.process();
+    let (open, opening) = (subject.open, process.clone());
+    let driver = Driver::new(move || open(opening.clone()), ledger.clone(), seed ^ 0x5045_4552)
+        .map_err(|error| Violation::of_error("opening on a sound machine", &error))?;
+    Ok((process, Arc::new(Mutex::new(driver))))
+}
+
 /// Runs a simulated process: it may be killed; a panic is a violation.
 pub(crate) fn run_process<T>(body: impl FnOnce() -> T) -> std::result::Result<End<T>, Violation> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(done) => Ok(End::Done(done)),
         Err(payload) if payload.is::<Killed>() => Ok(End::Killed),
         Err(payload) => Err(Violation::new(format!("a panic: {}", panic_text(&*payload)))),
+    }
+}
+
+/// Has a planned panic count as an error of which nothing is known.
+pub(crate) fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(payload) if payload.is::<PlannedPanic>() => {
+            Err(Error::new(ErrorKind::Io, "a panic that the harness planned"))
+        }
+        Err(payload) => resume_unwind(payload),
     }
 }
 

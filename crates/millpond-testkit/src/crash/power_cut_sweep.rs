@@ -8,7 +8,8 @@ use std::{
 use millpond_core::{Durability, Epoch};
 
 use super::{
-    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, is_traced, run_process, sample,
+    Demand, Driver, End, Ledger, Subject, Sweep, Violation, Workload, check, is_traced, peer, run_process,
+    sample,
 };
 use crate::{
     random::Random,
@@ -22,10 +23,10 @@ use crate::{
 /// # Errors
 /// The first violation.
 pub fn power_cut_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Result<u64, Violation> {
-    let rehearsal = run(subject, workload, sweep.seed, &[])?;
+    let rehearsal = run(subject, workload, sweep, &[])?;
     let mut random = Random::new(sweep.seed ^ 0x5057_4355);
     let points = sample(&mut random, rehearsal.changes, &rehearsal.rare, sweep.points_max);
-    let performance = run(subject, workload, sweep.seed, &points)?;
+    let performance = run(subject, workload, sweep, &points)?;
     let mut cuts = 0;
     for moment in performance.moments {
         for cut in 0..sweep.cuts {
@@ -63,13 +64,14 @@ struct Run {
 }
 
 /// Runs the workload, and keeps the machine and the ledger as they are at `points`.
-fn run(subject: &Subject, workload: Workload<'_>, seed: u64, points: &[u64]) -> Result<Run, Violation> {
+fn run(subject: &Subject, workload: Workload<'_>, sweep: Sweep, points: &[u64]) -> Result<Run, Violation> {
+    let seed = sweep.seed;
     let machine = SimMachine::new(seed);
     machine.record(is_traced());
     let ledger = Arc::new(Mutex::new(Ledger::new(seed)));
     let run = Arc::new(Mutex::new(Run { moments: Vec::new(), changes: 0, rare: Vec::new() }));
     (subject.create)(machine.process())
-        .map_err(|error| Violation::new(format!("creating the container: {error}")))?;
+        .map_err(|error| Violation::of_error("creating the container", &error))?;
     let observer = {
         let (ledger, run) = (ledger.clone(), run.clone());
         let points = points.to_vec();
@@ -92,9 +94,12 @@ fn run(subject: &Subject, workload: Workload<'_>, seed: u64, points: &[u64]) -> 
     let open = subject.open;
     let ended = run_process(|| {
         let mut driver = Driver::new(move || open(process.clone()), ledger.clone(), seed)
-            .map_err(|error| Violation::new(format!("opening the container: {error}")))?;
+            .map_err(|error| Violation::of_error("opening the container", &error))?;
+        if sweep.two_processes {
+            driver.join(peer(subject, &machine, &ledger, seed)?.1);
+        }
         workload(&mut driver);
-        driver.violation.take().map_or(Ok(()), Err)
+        driver.verdict()
     })?;
     machine.observe(None);
     if let End::Done(Err(violation)) = ended {
@@ -164,7 +169,7 @@ pub(super) fn go_on(
         let mut driver = {
             let process = process.clone();
             Driver::new(move || open(process.clone()), shared.clone(), seed)
-                .map_err(|error| Violation::new(format!("opening: {error}")))?
+                .map_err(|error| Violation::of_error("opening", &error))?
         };
         let survivors = check(&**driver.store(), ledger, demand)?;
         ledger.settle(&survivors);
@@ -179,9 +184,7 @@ pub(super) fn go_on(
         if random.chance(300) {
             driver.reopen();
         }
-        if let Some(violation) = driver.violation.take() {
-            return Err(violation);
-        }
+        driver.verdict()?;
         *ledger = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let survivors = check(&**driver.store(), ledger, Demand::Acknowledged)
             .map_err(|violation| violation.context("after going on"))?;

@@ -17,6 +17,10 @@ impl fmt::Display for Killed {
 
 impl error::Error for Killed {}
 
+/// What a planned panic unwinds with; see [`SimMedia::panic_at`](super::SimMedia::panic_at).
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedPanic;
+
 /// Whether an error says that the simulated process was killed.
 pub fn is_killed(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Killed>())
@@ -41,6 +45,9 @@ pub(super) enum Verdict {
     /// The process dies within a write of which this many bytes are written.
     DieAfter(usize),
     Dead,
+    /// The thread panics within a write of which this many bytes are written, or instead of
+    /// another call.
+    PanicAfter(usize),
 }
 
 /// The faults set up for a process. Countdowns are in calls from when they were set; 1 is the next.
@@ -51,6 +58,7 @@ pub(super) struct Faults {
     pub(super) kill: Option<Kill>,
     /// Whether a killed process's calls unwind, instead of answering an error.
     pub(super) unwinds: bool,
+    pub(super) panic: Option<Kill>,
     pub(super) fail_any: Vec<Planned>,
     pub(super) fail_sync: Vec<Planned>,
     pub(super) fail_write: Vec<Planned>,
@@ -88,6 +96,14 @@ impl Faults {
                     Some(random) => Verdict::DieAfter(random.below(length + 1) as usize),
                     None => Verdict::Dead,
                 };
+            }
+        }
+        if let Some(panic) = &mut self.panic {
+            panic.countdown = panic.countdown.saturating_sub(1);
+            if panic.countdown == 0 && !std::thread::panicking() {
+                let tear = self.panic.take().and_then(|panic| panic.tear);
+                let written = tear.map_or(0, |mut random| random.below(length + 1) as usize);
+                return Verdict::PanicAfter(written);
             }
         }
         let mut errno = due(&mut self.fail_any);

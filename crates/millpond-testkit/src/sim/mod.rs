@@ -26,7 +26,7 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-pub use faults::{Killed, is_killed};
+pub use faults::{Killed, PlannedPanic, is_killed};
 pub use machine::{Moment, Observer, SimMachine};
 pub use operation::{Operation, OperationKind};
 pub use process::SimMedia;

@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use millpond_local::media::{File, Lock, LockFile, Media, OpenMode, Shared};
 use super::{
     directory::NodeId,
     disk::Node,
-    faults::{Kill, Planned, Verdict},
+    faults::{Kill, Planned, PlannedPanic, Verdict},
     file::FileState,
     locks::Owner,
     machine::{Call, SimMachine, State},
@@ -36,6 +36,11 @@ impl SimMedia {
     /// The machine that it runs on.
     pub fn machine(&self) -> &SimMachine {
         &self.machine
+    }
+
+    /// Its number, as operations are recorded under.
+    pub fn number(&self) -> u64 {
+        self.process
     }
 
     /// How many calls it has made.
@@ -74,6 +79,13 @@ impl SimMedia {
         state.locks.release_where(|owner| owner.process == self.process);
     }
 
+    /// Panics at its `n`-th call, which isn't carried out or, if it is a write, in part only; once.
+    /// The process lives on.
+    pub fn panic_at(&self, n: u64, seed: u64) {
+        let plan = Kill { countdown: n.max(1), tear: Some(Random::new(seed)) };
+        self.machine.state().processes[self.process as usize].panic = Some(plan);
+    }
+
     /// Fails its `n`-th call, whatever it is.
     pub fn fail_at(&self, n: u64, errno: i32) {
         let mut state = self.machine.state();
@@ -110,6 +122,7 @@ impl SimMedia {
         let mut state = self.machine.state();
         let faults = &mut state.processes[self.process as usize];
         faults.kill = None;
+        faults.panic = None;
         faults.fail_any.clear();
         faults.fail_sync.clear();
         faults.fail_write.clear();
@@ -127,8 +140,14 @@ impl SimMedia {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),
             Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.process)),
+            Verdict::PanicAfter(_) => panic_now(state),
         }
     }
+}
+
+fn panic_now<T>(state: MutexGuard<'_, State>) -> io::Result<T> {
+    drop(state);
+    std::panic::resume_unwind(Box::new(PlannedPanic))
 }
 
 impl Planned {
@@ -193,6 +212,7 @@ impl Media for SimMedia {
                 Err(error)
             }
             Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.process)),
+            Verdict::PanicAfter(_) => panic_now(state),
         }
     }
 
@@ -274,6 +294,12 @@ impl SimFile {
                 Err(state.dead(self.media.process))
             }
             Verdict::Dead => Err(state.dead(self.media.process)),
+            Verdict::PanicAfter(length) => {
+                if kind == OperationKind::Write {
+                    body(&mut state, length)?;
+                }
+                panic_now(state)
+            }
         }
     }
 
@@ -342,6 +368,7 @@ impl SimLockFile {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),
             Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.media.process)),
+            Verdict::PanicAfter(_) => panic_now(state),
         }
     }
 }

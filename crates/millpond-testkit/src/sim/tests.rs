@@ -130,6 +130,18 @@ fn a_killed_process_may_unwind() {
 }
 
 #[test]
+fn a_planned_panic_comes_once() {
+    let (machine, process, file) = machine();
+    process.panic_at(2, 1);
+    file.length().expect("the first call is carried out");
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| file.write_at(&[1; 100], 0)));
+    assert!(panic.expect_err("it unwound").is::<super::PlannedPanic>());
+    assert!(content(&machine).len() < 100);
+    assert!(!process.killed());
+    file.write_all_at(&[1; 100], 0).expect("once");
+}
+
+#[test]
 fn a_kill_may_come_within_a_write() {
     let lengths: std::collections::BTreeSet<usize> = (0..40)
         .map(|seed| {
