@@ -74,7 +74,7 @@ impl ContainerName {
     /// by a path.
     pub(crate) fn split(&self) -> Outcome<(Pool, String)> {
         match self.parts() {
-            Some((pool, container)) if !Path::new(&self.name).is_dir() => {
+            Some((pool, container)) if !self.is_path() => {
                 Ok((open_pool(pool)?, container.to_owned()))
             }
             _ => {
@@ -88,6 +88,12 @@ impl ContainerName {
     pub(crate) fn parts(&self) -> Option<(&str, &str)> {
         let (pool, container) = self.name.to_str()?.rsplit_once('/')?;
         (!pool.is_empty() && !container.is_empty()).then_some((pool, container))
+    }
+
+    /// Whether the name may be that of a directory, by the rule of [`Container::open_with`].
+    fn is_path(&self) -> bool {
+        let path = Path::new(&self.name);
+        path.is_absolute() || path.starts_with(".") || path.starts_with("..") || path.is_dir()
     }
 
     /// As people write it.
