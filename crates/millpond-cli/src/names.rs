@@ -74,9 +74,7 @@ impl ContainerName {
     /// by a path.
     pub(crate) fn split(&self) -> Outcome<(Pool, String)> {
         match self.parts() {
-            Some((pool, container)) if !self.is_path() => {
-                Ok((open_pool(pool)?, container.to_owned()))
-            }
+            Some((pool, container)) if !self.is_path() => Ok((open_pool(pool)?, container.to_owned())),
             _ => {
                 let container = self.read()?;
                 Ok((container.pool().clone(), container.uuid().to_string()))

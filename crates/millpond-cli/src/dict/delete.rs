@@ -3,10 +3,9 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use millpond::OpenOptions;
 use serde_json::json;
 
-use super::{bytes::decode, no_key};
+use super::{DurabilityOption, bytes::decode, no_key};
 use crate::{failure::Outcome, names::DictName, output::Output};
 
 pub(super) const EXAMPLES: &str = "\
@@ -28,13 +27,15 @@ pub(crate) struct DeleteCommand {
     /// A key that isn't there is no error.
     #[arg(long)]
     ignore_missing: bool,
+    #[command(flatten)]
+    durability: DurabilityOption,
 }
 
 impl DeleteCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let keys =
             self.keys.into_iter().map(|key| decode(key, self.hex)).collect::<Outcome<Vec<Vec<u8>>>>()?;
-        let container = self.dict.container.open(OpenOptions::default())?;
+        let container = self.durability.open(&self.dict.container)?;
         let dict = self.dict.find(&container)?;
         if !self.ignore_missing {
             for key in &keys {

@@ -76,13 +76,20 @@ pub(crate) enum DictCommand {
     },
 }
 
-/// How a command writes.
+/// How durably a command writes.
 #[derive(Args)]
-pub(crate) struct WriteOptions {
+pub(crate) struct DurabilityOption {
     /// What a success promises: sync survives a loss of power, async the death of the process. The
     /// container's property decides otherwise.
     #[arg(long, value_enum)]
     durability: Option<DurabilityWord>,
+}
+
+/// How a command stores entries.
+#[derive(Args)]
+pub(crate) struct WriteOptions {
+    #[command(flatten)]
+    durability: DurabilityOption,
     /// Create the dictionary if there is none of that name.
     #[arg(long)]
     create: bool,
@@ -114,14 +121,21 @@ impl DictCommand {
     }
 }
 
-impl WriteOptions {
-    /// Opens the container for writing, and the dictionary in it.
-    fn open(&self, name: &DictName) -> Outcome<(Container, Dict)> {
+impl DurabilityOption {
+    /// Opens the container for writing.
+    fn open(&self, name: &ContainerName) -> Outcome<Container> {
         let durability = self.durability.map(|word| match word {
             DurabilityWord::Sync => Durability::Sync,
             DurabilityWord::Async => Durability::Async,
         });
-        let container = name.container.open(OpenOptions { read_only: false, durability })?;
+        name.open(OpenOptions { read_only: false, durability })
+    }
+}
+
+impl WriteOptions {
+    /// Opens the container for writing, and the dictionary in it.
+    fn open(&self, name: &DictName) -> Outcome<(Container, Dict)> {
+        let container = self.durability.open(&name.container)?;
         let dict =
             if self.create { container.open_or_create_dict(&name.dict)? } else { name.find(&container)? };
         Ok((container, dict))
