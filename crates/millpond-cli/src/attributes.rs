@@ -143,15 +143,18 @@ pub(crate) fn list_attributes(thing: &impl Described, output: &mut Output<'_, '_
     show_all(&thing.attributes()?, ["ATTRIBUTE", "VALUE"], output)
 }
 
-/// Properties and attributes as fields of a description.
+/// Properties and attributes as fields of a description, but for what it shows by itself.
 pub(crate) fn fields<'a>(
     properties: &'a BTreeMap<String, String>,
     attributes: &'a BTreeMap<String, String>,
 ) -> impl Iterator<Item = (String, String)> + 'a {
+    const SHOWN: [&str; 4] = ["durability", "label", "size", "type"];
     let named = |kind: &'static str, all: &'a BTreeMap<String, String>| {
         all.iter().map(move |(name, value)| (format!("{kind} {name}"), value.clone()))
     };
-    named("Property", properties).chain(named("Attribute", attributes))
+    let properties = named("Property", properties);
+    let shown = SHOWN.map(|name| format!("Property {name}"));
+    properties.filter(move |(name, _)| !shown.contains(name)).chain(named("Attribute", attributes))
 }
 
 /// `name=value` of a command-line option.

@@ -1,9 +1,6 @@
 //! `millpond health check`: whether this machine and what is stored on it are as they should be.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use clap::Subcommand;
 use millpond::{Container, ContainerOptions, Error, ErrorKind, Pool, PoolOptions, format_size};
@@ -30,7 +27,7 @@ pub(crate) enum HealthCommand {
 #[derive(Serialize)]
 struct Health {
     version: &'static str,
-    home: PathBuf,
+    home: String,
     file_system: Option<String>,
     bytes_free: Option<u64>,
     self_test: State,
@@ -92,7 +89,7 @@ impl HealthCommand {
             version: millpond::version(),
             file_system: file_system(&home),
             bytes_free: bytes_free(&home).ok(),
-            home,
+            home: home.display().to_string(),
             self_test,
             pools,
         };
@@ -156,7 +153,7 @@ fn show(health: &Health, page: &mut Page<'_>) -> io::Result<()> {
     let file_system = health.file_system.as_deref().unwrap_or("unknown");
     page.heading(&format!("Millpond {}", health.version))?;
     page.fields([
-        ("Home", health.home.display().to_string()),
+        ("Home", health.home.clone()),
         ("File system", file_system.to_owned()),
         ("Free", health.bytes_free.map_or_else(|| "unknown".to_owned(), format_size)),
     ])?;

@@ -38,8 +38,12 @@ struct Raw {
 
 /// Understands a line, or says what is wrong with it.
 pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
-    let raw: Raw = serde_json::from_slice(line)
-        .map_err(|error| format!("not an entry such as {{\"key\": \"k\", \"value\": \"v\"}}: {error}"))?;
+    let raw: Raw = serde_json::from_slice(line).map_err(|error| {
+        let error = error.to_string();
+        // The caller knows the line by its number in the file.
+        let why = error.rsplit_once(" at line ").map_or(error.as_str(), |(why, _)| why);
+        format!("not an entry such as {{\"key\": \"k\", \"value\": \"v\"}}: {why}")
+    })?;
     let key = bytes("key", raw.key, raw.key_hex)?;
     let value = bytes("value", raw.value, raw.value_hex)?;
     let part = match (raw.offset, raw.length) {

@@ -40,11 +40,34 @@ fn every_command_explains_itself_with_examples_that_parse() {
         let help = String::from_utf8(help.stdout).expect("help in UTF-8");
         assert!(help.contains("Examples:"), "{name}: {help}");
         assert!(help.contains(&format!("Usage: millpond {name}")), "{name}: {help}");
-        assert!(
-            help.contains(&format!("\n  millpond {name}")) || help.contains("| millpond"),
-            "{name}: {help}"
-        );
+        let examples = help.split_once("Examples:").map(|(_, examples)| examples).unwrap_or_default();
+        let commands: Vec<_> = examples.lines().flat_map(commands).collect();
+        assert!(commands.iter().any(|command| command[1..].starts_with(&words)), "{name}: {help}");
+        for command in commands {
+            if let Err(error) = millpond_cli::command().try_get_matches_from(&command) {
+                panic!("an example of {name}, {command:?}: {error}");
+            }
+        }
     }
+}
+
+/// The commands of ours in a line of shell, as words.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let mut commands = vec![Vec::new()];
+    for (place, piece) in line.split('\'').enumerate() {
+        let quoted = place % 2 == 1;
+        let words = if quoted { vec![piece] } else { piece.split_whitespace().collect() };
+        for word in words {
+            match word {
+                "|" => commands.push(Vec::new()),
+                // What follows is the shell's.
+                ">" => commands.push(vec![word.to_owned()]),
+                _ => commands.last_mut().expect("a command").push(word.to_owned()),
+            }
+        }
+    }
+    commands.retain(|words| line.starts_with("  ") && words.first().is_some_and(|word| word == "millpond"));
+    commands
 }
 
 #[test]

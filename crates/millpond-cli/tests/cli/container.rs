@@ -184,6 +184,12 @@ fn a_check_names_damage() {
     // Wrong bytes are never returned as right.
     let answer = bench.run(["dict", "get", &container, "d", "k"]);
     assert_eq!(answer.code, 7);
+    // A document that has been begun is brought to its end.
+    bench.ok(["dict", "put", &container, "d", "a", "sound"]);
+    let document = bench.run(["dict", "dump", &container, "d", "--json"]).document();
+    assert_eq!(document["status"], 7);
+    assert_eq!(document["error"]["kind"], "corrupt");
+    assert_eq!(document["response"], json!([{ "key": "a", "value": "sound" }]));
 }
 
 #[test]

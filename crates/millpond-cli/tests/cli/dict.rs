@@ -135,6 +135,18 @@ fn values_come_from_files_and_the_input() {
 }
 
 #[test]
+fn a_long_value_is_json_too() {
+    let bench = Bench::memory();
+    let container = bench.prepare();
+    let value = vec![b'0'; (16 << 20) + 1];
+    bench.run_with_input(["dict", "put", &container, "d", "k", "-"], &value).ok();
+    let response = bench.json(["dict", "get", &container, "d", "k"]);
+    assert_eq!(response["key"], "k");
+    assert_eq!(response["length"], value.len());
+    assert!(response["value_hex"] == "30".repeat(value.len()).as_str());
+}
+
+#[test]
 fn a_value_may_look_like_a_file() {
     Bench::each(|bench| {
         let container = bench.prepare();
