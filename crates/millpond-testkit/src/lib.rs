@@ -1,1 +1,11 @@
-//! What tests of every backend share: the conformance suite, faulty media, the reference model.
+//! What tests of every backend share; never shipped.
+//!
+//! - [`conformance`]: the contracts, clause by clause, for any backend; [`model`] is what they are
+//!   compared with.
+//! - [`sim`]: a machine in memory that loses power, kills processes and fails calls, replayable
+//!   from a number.
+
+pub mod conformance;
+pub mod model;
+pub mod random;
+pub mod sim;
