@@ -14,15 +14,19 @@ mod local_store;
 mod log;
 mod manifest;
 pub mod media;
+mod pool;
 mod presence;
 mod read;
 mod run;
 mod segment;
 mod segments;
+#[cfg(test)]
+mod sick_media;
 mod space;
 mod tail;
 mod wire;
 
 pub use engine::{Engine, EngineOptions};
 pub use local_store::LocalStore;
+pub use pool::LocalPool;
 pub use space::{Space, Unlimited};

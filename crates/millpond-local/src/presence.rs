@@ -89,6 +89,11 @@ impl Presence {
         ))
     }
 
+    /// Counts this process out.
+    pub(crate) fn leave(&self, _: &Door<'_>) -> Result<()> {
+        self.try_lock(PRESENCE, Lock::None).map(drop)
+    }
+
     /// Takes a free slot.
     pub(crate) fn take_slot(&self) -> Result<usize> {
         for slot in 0..SLOTS {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     media::Media,
-    segment::{SegmentFile, SegmentReader, file_name},
+    segment::{self, SegmentFile, SegmentReader, file_name},
     space::Space,
 };
 
@@ -48,6 +48,8 @@ struct Inner {
     own: HashSet<SegmentId>,
     /// Written by this process since it was last synced.
     unsynced: HashSet<SegmentId>,
+    /// A sync of these failed: what was in them may be lost, though a later sync succeed.
+    failed: HashSet<SegmentId>,
     readers: HashMap<SegmentId, Arc<SegmentReader>>,
 }
 
@@ -95,18 +97,20 @@ impl SegmentPool {
         inner.own.insert(id);
         inner.active.insert(id);
         drop(inner);
-        let file = SegmentFile::create(&self.media, &self.path(id), id, self.container)
-            .inspect_err(|_| self.forget(id))?;
-        self.media
-            .sync_dir(&self.dir)
-            .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))?;
-        Ok(file)
+        let made = SegmentFile::create(&self.media, &self.path(id), id, self.container).and_then(|file| {
+            self.media
+                .sync_dir(&self.dir)
+                .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))?;
+            Ok(file)
+        });
+        made.inspect_err(|_| self.forget(id))
     }
 
     fn give_back(&self, file: SegmentFile) {
         let mut inner = self.inner();
         inner.active.remove(&file.id());
-        if file.length() < limits::SEGMENT_BYTES_MAX && inner.idle.len() < IDLE_MAX {
+        let is_sound = !inner.failed.contains(&file.id());
+        if is_sound && file.length() < limits::SEGMENT_BYTES_MAX && inner.idle.len() < IDLE_MAX {
             inner.idle.push(file);
         }
     }
@@ -162,6 +166,7 @@ impl SegmentPool {
             if last.replace(segment) == Some(segment) {
                 continue;
             }
+            self.check(segment)?;
             {
                 let mut inner = self.inner();
                 if inner.own.contains(&segment) && !inner.unsynced.remove(&segment) {
@@ -171,13 +176,47 @@ impl SegmentPool {
             let synced = self.reader(segment).and_then(|reader| reader.sync());
             if synced.is_err() {
                 let mut inner = self.inner();
-                if inner.own.contains(&segment) {
-                    inner.unsynced.insert(segment);
-                }
+                inner.failed.insert(segment);
+                inner.idle.retain(|file| file.id() != segment);
             }
             synced?;
         }
         Ok(())
+    }
+
+    /// Writes extents again where they are, and makes them durable: for when a sync may have failed
+    /// unseen.
+    pub(crate) fn write_again(&self, extents: &[Extent]) -> Result<()> {
+        let mut by_segment: HashMap<SegmentId, Vec<Extent>> = HashMap::new();
+        for extent in extents {
+            by_segment.entry(extent.segment).or_default().push(*extent);
+        }
+        for (id, extents) in &by_segment {
+            segment::write_again(&self.media, &self.path(*id), *id, self.container, extents)?;
+        }
+        if by_segment.is_empty() {
+            return Ok(());
+        }
+        self.media
+            .sync_dir(&self.dir)
+            .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))
+    }
+
+    /// Refuses a segment of which a sync has failed.
+    ///
+    /// # Errors
+    /// `Poisoned`: the value has to be written again, to another segment.
+    pub(crate) fn check(&self, segment: SegmentId) -> Result<()> {
+        if !self.inner().failed.contains(&segment) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Poisoned,
+            format!(
+                "an earlier sync of segment {} failed, and what was written to it may be lost; write the value again",
+                self.path(segment).display()
+            ),
+        ))
     }
 
     pub(crate) fn reader(&self, segment: SegmentId) -> Result<Arc<SegmentReader>> {
@@ -248,6 +287,10 @@ impl Writer<'_> {
 impl SegmentWriter for Writer<'_> {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let appended = (|| {
+            if self.written == 0 && self.file.as_ref().is_some_and(|file| self.pool.check(file.id()).is_err())
+            {
+                self.file = None;
+            }
             self.charge(bytes.len() as u64)?;
             if self.file.as_ref().is_some_and(|file| file.length() >= limits::SEGMENT_BYTES_MAX) {
                 self.end_part()?;

@@ -76,7 +76,7 @@ impl Model {
         self.epoch = epoch;
         let existed: Vec<bool> =
             commit.writes.iter().map(|write| self.get(write.key, before).is_some()).collect();
-        let mut tallies: Vec<(Key<'_>, i64)> = Vec::new();
+        let mut tallies: BTreeMap<Key<'_>, i64> = BTreeMap::new();
         for (at, write) in commit.writes.iter().enumerate() {
             let existed = self.get(write.key, epoch).is_some();
             match write.op {
@@ -89,7 +89,7 @@ impl Model {
             }
             if let Some(tally) = write.tally {
                 let exists = self.get(write.key, epoch).is_some();
-                tallies.push((tally, i64::from(exists) - i64::from(existed)));
+                *tallies.entry(tally).or_default() += i64::from(exists) - i64::from(existed);
             }
         }
         for (tally, by) in tallies.into_iter().filter(|(_, by)| *by != 0) {

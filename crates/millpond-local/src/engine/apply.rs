@@ -150,9 +150,7 @@ impl Engine {
             match op.map_err(malformed)? {
                 LogOp::Put { key, value, extents } => {
                     if !header.segments_synced && !extents.is_empty() {
-                        let mut unsynced = lock(&self.unsynced_segments);
-                        unsynced.extend(extents.iter().map(|extent| (end, extent.segment)));
-                        unsynced.dedup();
+                        lock(&self.unsynced_extents).extend(extents.iter().map(|extent| (end, *extent)));
                     }
                     changes.push((key, Change::Put(value, extents)));
                 }
@@ -160,10 +158,6 @@ impl Engine {
                 LogOp::Adjust { key, delta } => changes.push((key, Change::Adjust(delta))),
                 LogOp::Run { id, segments } => {
                     let run = self.open_run(id, Some(header.epoch))?;
-                    if !header.segments_synced {
-                        lock(&self.unsynced_segments)
-                            .extend(segments.iter().map(|(segment, _)| (end, *segment)));
-                    }
                     tail.add_bulk(BulkRun { run, epoch: header.epoch, segments });
                 }
             }

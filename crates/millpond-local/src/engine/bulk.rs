@@ -79,6 +79,7 @@ impl Engine {
             // Its epoch isn't known yet: the record gives it to all of them.
             writer.add(&key, Epoch::ZERO, entry)?;
         }
+        self.segments.sync(segments.keys().copied())?;
         let summary = writer.finish()?;
         let mut bulk = Bulk {
             id: id.0,

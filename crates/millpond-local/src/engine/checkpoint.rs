@@ -130,6 +130,8 @@ impl Engine {
             obsolete.push((generation, self.log_dir().join(file_name(number)), 0));
         }
         drop(obsolete);
+        // The state pins the files that were just replaced.
+        drop(state);
         self.collect_garbage()
     }
 

@@ -22,27 +22,32 @@ impl Engine {
             return Ok(());
         }
         self.background.stop();
-        let left =
-            if self.control.words().destroyed.load(Ordering::Acquire) != 0 { Ok(()) } else { self.settle() };
+        let is_destroyed = self.control.words().destroyed.load(Ordering::Acquire) != 0;
+        let synced = if is_destroyed || planted(Bug::CloseWithoutSync) { Ok(()) } else { self.sync_all() };
+        // Whoever leaves does so behind the door, so that of several one is the last.
+        let door = self.presence.door(PATIENCE)?;
+        let settled = match self.presence.be_alone(&door) {
+            Ok(true) if !is_destroyed && synced.is_ok() => self.settle(),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
         self.own_slot().serial.store(0, Ordering::SeqCst);
-        let freed = self.presence.free_slot(self.slot);
-        left.and(freed)
+        let left = self.presence.free_slot(self.slot).and_then(|()| self.presence.leave(&door));
+        synced.and(settled).and(left)
     }
 
-    fn settle(&self) -> Result<()> {
-        if planted(Bug::CloseWithoutSync) {
-            return Ok(());
-        }
+    fn sync_all(&self) -> Result<()> {
         self.catch_up()?;
-        self.sync_to(self.applied.load(Ordering::Acquire))?;
+        self.sync_to(self.applied.load(Ordering::Acquire))
+    }
+
+    /// The last one out writes down where the log ends, and checkpoints what would take the next
+    /// one long to replay.
+    fn settle(&self) -> Result<()> {
         self.segments.seal_idle();
         let words = self.control.words();
         if words.writable.load(Ordering::Acquire) == 0 {
             // Nobody has changed anything.
-            return Ok(());
-        }
-        let door = self.presence.door(PATIENCE)?;
-        if !self.presence.be_alone(&door)? {
             return Ok(());
         }
         self.catch_up()?;

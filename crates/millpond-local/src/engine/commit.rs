@@ -133,6 +133,7 @@ impl Engine {
         if segments_synced {
             self.segments.sync(segments.clone().map(|extent| extent.segment))?;
         }
+        segments.clone().try_for_each(|extent| self.segments.check(extent.segment))?;
         let prepared = match self.prepare(commit, segments_synced)? {
             Ok(prepared) => prepared,
             Err(conflict) => return Ok(conflict),
@@ -172,6 +173,8 @@ impl Engine {
         let adds = commit.writes.iter().any(|write| matches!(write.op, Op::Put { .. }));
         let is_bulk = size > PAYLOAD_BYTES_MAX.min(self.options.log_bytes / 4);
         let bulk = if is_bulk { Some(self.write_bulk(commit, adds)?) } else { None };
+        // A bulk commit's run is durable before its record, and so is what the run points to.
+        let segments_synced = segments_synced || is_bulk;
 
         let mut payload = Vec::with_capacity(if is_bulk { 256 } else { size as usize + 64 });
         if let Some(bulk) = &bulk {
@@ -346,7 +349,7 @@ impl Engine {
         }
         // What recovery accepted may be in the page cache alone, with half a record behind it.
         applier.file.zero_from(applier.offset)?;
-        self.sync_or_poison(applier.offset)?;
+        self.settle_recovered(applier)?;
         self.replace_manifest(|manifest| {
             manifest.incarnation = words.incarnation.load(Ordering::Acquire);
             manifest.clean_end = applier.offset;

@@ -72,6 +72,8 @@ impl Engine {
             {
                 self.merge(&state.runs, &victims)?;
             }
+            // The state pins the files that were just replaced.
+            drop(state);
             self.drop_dead_segments()?;
             self.collect_garbage()
         });

@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use millpond_core::{Epoch, Error, ErrorKind, Result, SegmentId};
+use millpond_core::{Epoch, Error, ErrorKind, Extent, Result};
 use uuid::Uuid;
 
 use crate::{
@@ -122,8 +122,9 @@ pub struct Engine {
     sync_turn: Mutex<SyncTurn>,
     maintenance_turn: Mutex<()>,
     segments: Arc<SegmentPool>,
-    /// Segments that unsynced records name, with the log offset behind the record.
-    unsynced_segments: Mutex<Vec<(u64, SegmentId)>>,
+    /// Bulk bytes that records name and that weren't synced before, with the log offset behind the
+    /// record.
+    unsynced_extents: Mutex<Vec<(u64, Extent)>>,
     /// Files to unlink, with the generation of the first manifest without them and their bytes.
     obsolete: Mutex<Vec<(u64, PathBuf, u64)>>,
     /// Runs that could not be read through, which no merge takes any more.

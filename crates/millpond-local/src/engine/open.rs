@@ -155,7 +155,7 @@ impl Engine {
             sync_turn: Mutex::default(),
             maintenance_turn: Mutex::default(),
             segments,
-            unsynced_segments: Mutex::default(),
+            unsynced_extents: Mutex::default(),
             obsolete: Mutex::default(),
             unmergeable: Mutex::default(),
             background: Background::default(),

@@ -75,9 +75,9 @@ impl Engine {
 
     fn sync_files(&self, turn: &mut SyncTurn, synced: u64, upto: u64) -> Result<()> {
         let segments: BTreeSet<_> = {
-            let mut unsynced = lock(&self.unsynced_segments);
+            let mut unsynced = lock(&self.unsynced_extents);
             unsynced.retain(|(end, _)| *end > synced);
-            unsynced.iter().filter(|(end, _)| *end <= upto).map(|(_, segment)| *segment).collect()
+            unsynced.iter().filter(|(end, _)| *end <= upto).map(|(_, extent)| extent.segment).collect()
         };
         if !planted(Bug::SkipSegmentSync) {
             self.segments.sync(segments.into_iter())?;
@@ -90,7 +90,7 @@ impl Engine {
         };
         file.sync()
             .map_err(|error| Error::io(format!("syncing log file {}", file.path().display()), error))?;
-        lock(&self.unsynced_segments).retain(|(end, _)| *end > upto);
+        lock(&self.unsynced_extents).retain(|(end, _)| *end > upto);
         Ok(())
     }
 
@@ -121,10 +121,7 @@ impl Engine {
         if from == NOT_POISONED {
             return Ok(());
         }
-        if lock(&self.unsynced_segments).iter().any(|(end, _)| *end > from) {
-            // Bulk bytes are nowhere but in the file whose sync failed.
-            return Err(poisoned(&self.dir.display()));
-        }
+        self.write_extents_again(from)?;
         let (before, doubtful) = applier
             .file
             .read(applier.file.header.base, applier.offset - applier.file.header.base)
@@ -155,6 +152,29 @@ impl Engine {
         self.switch_file(applier, file);
         words.synced.store(applier.offset, Ordering::Release);
         words.poisoned_from.store(NOT_POISONED, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes durable, under the commit lock and with all applied, what recovery accepted. It may
+    /// have met a failed sync that nobody is left to know of, so that it is written again.
+    pub(super) fn settle_recovered(&self, applier: &Applier) -> Result<()> {
+        let synced = self.control.words().synced.load(Ordering::Acquire);
+        applier.file.write_again(synced.max(applier.file.header.base), applier.offset)?;
+        self.write_extents_again(synced)?;
+        let dir = self.log_dir();
+        self.media.sync_dir(&dir).map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
+        self.sync_or_poison(applier.offset)
+    }
+
+    /// Writes bulk bytes again that records behind `synced` name, and makes them durable.
+    fn write_extents_again(&self, synced: u64) -> Result<()> {
+        let extents: Vec<_> = lock(&self.unsynced_extents)
+            .iter()
+            .filter(|(end, _)| *end > synced)
+            .map(|(_, extent)| *extent)
+            .collect();
+        self.segments.write_again(&extents)?;
+        lock(&self.unsynced_extents).clear();
         Ok(())
     }
 

@@ -164,6 +164,20 @@ impl LogFile {
         Ok(any)
     }
 
+    /// Writes what lies between two log offsets again, where it is.
+    pub(crate) fn write_again(&self, from: u64, to: u64) -> Result<()> {
+        let mut offset = from;
+        while offset < to {
+            let part = self.read(offset, (to - offset).min(1 << 20))?;
+            if part.is_empty() {
+                break;
+            }
+            self.write(&part, offset)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
+
     pub(crate) fn sync(&self) -> std::io::Result<()> {
         self.file.sync()
     }

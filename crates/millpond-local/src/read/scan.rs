@@ -207,6 +207,8 @@ fn folded(parts: &[Entry]) -> Entry {
 
 /// See the module. Keys are whole ones; the cursor shows them without their partition.
 pub(crate) struct MergeScan {
+    /// Keeps the files of the state from being unlinked, segments among them.
+    _state: Arc<State>,
     sources: Vec<Source>,
     backward: bool,
     partition: usize,
@@ -218,7 +220,7 @@ pub(crate) struct MergeScan {
 
 impl MergeScan {
     pub(crate) fn new(
-        state: &State,
+        state: &Arc<State>,
         start: Bound<Vec<u8>>,
         end: Bound<Vec<u8>>,
         at: Epoch,
@@ -251,7 +253,15 @@ impl MergeScan {
             }
         }
         let stale = (0..sources.len()).collect();
-        Self { sources, backward, partition, current: None, stale, fork: fork::generation() }
+        Self {
+            _state: state.clone(),
+            sources,
+            backward,
+            partition,
+            current: None,
+            stale,
+            fork: fork::generation(),
+        }
     }
 
     fn step(&mut self) -> Result<bool> {

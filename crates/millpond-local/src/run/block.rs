@@ -247,16 +247,6 @@ impl Block {
         Ok(())
     }
 
-    /// The record's entry, with the extents that [`Block::extents`] gave.
-    #[inline]
-    pub(super) fn entry<'a>(&'a self, record: &Record, extents: &'a [Extent]) -> EntryRef<'a> {
-        match record.content {
-            Content::Tombstone => EntryRef::Tombstone,
-            Content::Counter(sum) => EntryRef::Counter(sum),
-            Content::Put { value, .. } => EntryRef::Put { value: &self.bytes[range(value)], extents },
-        }
-    }
-
     /// The record's entry, which keeps the block alive.
     pub(super) fn entry_owned(&self, record: &Record, extents: Vec<Extent>) -> Entry {
         match record.content {
@@ -447,7 +437,6 @@ mod tests {
             key.extend_from_slice(block.rest(&record));
             let mut extents = Vec::new();
             block.extents(&record, &mut extents).expect("extents");
-            assert_eq!(block.entry(&record, &extents), block.entry_owned(&record, extents.clone()).as_ref());
             records.push((key.clone(), record.epoch, block.entry_owned(&record, extents)));
             place = record.next;
         }

@@ -9,7 +9,7 @@ use std::{ops::Bound, sync::Arc};
 use millpond_core::{Epoch, Extent, Result};
 
 use super::{
-    Entry, EntryRef, Run,
+    Entry, Run,
     block::{Block, Record},
 };
 use crate::wire::Malformed;
@@ -152,15 +152,7 @@ impl RunCursor {
         self.run.epoch_of(self.here.record.epoch)
     }
 
-    /// The current record.
-    pub(crate) fn entry(&self) -> EntryRef<'_> {
-        match &self.block {
-            Some(block) => block.entry(&self.here.record, &self.here.extents),
-            None => EntryRef::Tombstone,
-        }
-    }
-
-    /// The current record, to keep.
+    /// The current record; it keeps the block in memory.
     pub(crate) fn entry_owned(&self) -> Entry {
         match &self.block {
             Some(block) => block.entry_owned(&self.here.record, self.here.extents.clone()),

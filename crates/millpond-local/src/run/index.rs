@@ -184,10 +184,6 @@ impl IndexBuilder {
         self.count += 1;
     }
 
-    pub(super) fn length(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(super) fn finish(self, first_key: &[u8], last_key: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() + first_key.len() + last_key.len() + 16);
         for key in [first_key, last_key] {

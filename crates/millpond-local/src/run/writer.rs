@@ -11,7 +11,7 @@ use super::{
     EntryRef, KIND, RunId,
     block::{BLOCK_BYTES, BlockBuilder},
     filter::{self, FilterBuilder},
-    footer::{FOOTER_BYTES, Footer, Section},
+    footer::{Footer, Section},
     index::{IndexBuilder, bound_between},
 };
 use crate::{
@@ -149,12 +149,6 @@ impl RunWriter {
     /// How many records were added.
     pub(crate) fn records(&self) -> u64 {
         self.records
-    }
-
-    /// About how long the file will be.
-    pub(crate) fn bytes(&self) -> u64 {
-        let unwritten = self.buffer.len() + self.block.length() + self.index.length() + FOOTER_BYTES;
-        self.buffer_at + unwritten as u64 + self.filter.keys() * 5 / 4
     }
 
     /// Ends the run and syncs its file; the entry in the directory is the caller's to sync.

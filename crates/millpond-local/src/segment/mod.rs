@@ -12,6 +12,7 @@
 
 mod frame;
 mod reader;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -19,6 +20,7 @@ mod writer;
 use millpond_core::SegmentId;
 
 pub(crate) use reader::SegmentReader;
+pub(crate) use rewrite::write_again;
 pub(crate) use writer::SegmentFile;
 
 use crate::identity::FileKind;

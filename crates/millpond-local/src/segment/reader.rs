@@ -36,8 +36,6 @@ pub(crate) struct SegmentReader {
 struct Frames {
     /// Where the first one begins in the file.
     offset: u64,
-    /// Where its payload begins in the value.
-    position: u64,
     /// Bytes of all payloads; every frame but the last is full.
     payload: usize,
 }
@@ -158,7 +156,7 @@ impl SegmentReader {
         let offset = offset.ok_or_else(|| {
             self.identity.corrupt(extent.offset, "a value reaches further than a file can be long")
         })?;
-        Ok(Frames { offset, position: start, payload: (end - start) as usize })
+        Ok(Frames { offset, payload: (end - start) as usize })
     }
 
     /// Verifies `frames`, and fills `into` from their payloads behind the first `skipped` bytes.

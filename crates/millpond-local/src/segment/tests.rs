@@ -2,13 +2,10 @@
 //! the file are not those of the value, be it a flipped bit or a tail that never reached the disk.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
 };
 
 use millpond_core::{Error, ErrorKind, Extent, SegmentId};
@@ -16,8 +13,11 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{FRAME_BYTES, SegmentFile, SegmentReader, file_name};
-use crate::media::{self, Media, OpenMode, SystemMedia};
+use super::{SegmentFile, SegmentReader, file_name, frame::FRAME_BYTES};
+use crate::{
+    media::{Media, SystemMedia},
+    sick_media::SickMedia,
+};
 
 const CONTAINER: Uuid = Uuid::from_u128(0x0DE1);
 const ID: SegmentId = SegmentId(0x5E6);
@@ -103,7 +103,7 @@ proptest! {
             written.extend(extent.map(|extent| (value, extent)));
             prop_assert_eq!(segment.length(), fs::metadata(&place.path).expect("a file").len());
         }
-        segment.sync().expect("synced");
+        reader.sync().expect("synced");
         for (value, extent) in &written {
             prop_assert_eq!((extent.segment, extent.length), (ID, value.len() as u64));
             prop_assert_eq!(&read(&reader, extent, 0, value.len()).expect("all of it"), value);
@@ -246,112 +246,28 @@ fn files_that_belong_elsewhere_are_refused() {
     assert_eq!(refusal(ID, CONTAINER), ErrorKind::NotFound);
 }
 
-/// A medium whose files refuse to be written while its disk is full.
-#[derive(Clone, Debug, Default)]
-struct Full(Arc<AtomicBool>);
-
-#[derive(Debug)]
-struct FullFile(Arc<dyn media::File>, Full);
-
-impl media::File for FullFile {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(into, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        if self.1.0.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.0.write_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.0.length()
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.0.set_length(length)
-    }
-}
-
 #[test]
 fn a_full_disk_loses_the_value_and_not_the_segment() {
     let place = Place::new();
-    let full = Full::default();
+    let sick = Arc::new(SickMedia::default());
     let mut segment = {
-        let media: Arc<dyn Media> = Arc::new(FullMedia(full.clone()));
+        let media: Arc<dyn Media> = sick.clone();
         SegmentFile::create(&media, &place.path, ID, CONTAINER).expect("a segment")
     };
+    let full = |is_full| sick.full.store(is_full, Ordering::Relaxed);
     let reader = place.open().expect("a reader");
     let first = write(&mut segment, b"the first", 4).expect("an extent");
-    full.0.store(true, Ordering::Relaxed);
+    full(true);
     let lost = segment.append(&value(20 * FRAME_BYTES, 1)).expect_err("the disk is full");
     assert_eq!(lost.kind(), ErrorKind::NoSpace);
-    full.0.store(false, Ordering::Relaxed);
+    full(false);
     assert_eq!(segment.append(b"its end").expect_err("its beginning is lost").kind(), ErrorKind::Io);
     assert_eq!(segment.finish().expect_err("its beginning is lost").kind(), ErrorKind::Io);
-    full.0.store(true, Ordering::Relaxed);
+    full(true);
     segment.append(b"a short one").expect("buffered");
     assert_eq!(segment.finish().expect_err("the disk is full").kind(), ErrorKind::NoSpace);
-    full.0.store(false, Ordering::Relaxed);
+    full(false);
     let last = write(&mut segment, b"the last", 4).expect("an extent");
     assert_eq!(read(&reader, &first, 0, 9).expect("the first"), b"the first");
     assert_eq!(read(&reader, &last, 0, 8).expect("the last"), b"the last");
-}
-
-#[derive(Debug)]
-struct FullMedia(Full);
-
-impl Media for FullMedia {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn media::File>> {
-        Ok(Arc::new(FullFile(SystemMedia.open(path, mode)?, self.0.clone())))
-    }
-
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        SystemMedia.create_dir(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        SystemMedia.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        SystemMedia.remove(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        SystemMedia.remove_dir(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        SystemMedia.list(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        SystemMedia.sync_dir(path)
-    }
-
-    fn lock_file(&self, path: &Path) -> io::Result<Arc<dyn media::LockFile>> {
-        SystemMedia.lock_file(path)
-    }
-
-    fn share(&self, path: &Path, length: usize, fresh: bool) -> io::Result<Arc<dyn media::Shared>> {
-        SystemMedia.share(path, length, fresh)
-    }
-
-    fn now(&self) -> std::time::Duration {
-        SystemMedia.now()
-    }
-
-    fn random(&self) -> u64 {
-        SystemMedia.random()
-    }
-
-    fn check_dir(&self, path: &Path) -> io::Result<()> {
-        SystemMedia.check_dir(path)
-    }
 }

@@ -130,11 +130,6 @@ impl SegmentFile {
         self.written + self.buffer.len() as u64
     }
 
-    /// Makes all finished values survive a loss of power, but for the file's directory entry.
-    pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync().map_err(|error| self.identity.io("sync", error))
-    }
-
     fn end_frame(&mut self) {
         let offset = self.written + self.frame_at as u64;
         frame::end(&mut self.buffer[self.frame_at..], &self.identity, offset);

@@ -22,6 +22,15 @@ pub fn is_killed(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Killed>())
 }
 
+/// Ends the thread's work as a death of the process would: no error path runs, and what is dropped
+/// on the way finds [`Media::killed`](millpond_local::media::Media::killed) true.
+pub(super) fn die(unwinds: bool) -> io::Error {
+    if unwinds && !std::thread::panicking() {
+        std::panic::resume_unwind(Box::new(Killed));
+    }
+    io::Error::other(Killed)
+}
+
 /// What becomes of a call.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -40,6 +49,8 @@ pub(super) struct Faults {
     pub(super) killed: bool,
     pub(super) calls: u64,
     pub(super) kill: Option<Kill>,
+    /// Whether a killed process's calls unwind, instead of answering an error.
+    pub(super) unwinds: bool,
     pub(super) fail_any: Vec<Planned>,
     pub(super) fail_sync: Vec<Planned>,
     pub(super) fail_write: Vec<Planned>,
@@ -79,12 +90,11 @@ impl Faults {
                 };
             }
         }
-        let write = matches!(kind, OperationKind::Write | OperationKind::SetLength);
         let mut errno = due(&mut self.fail_any);
         if kind.is_sync() {
             errno = errno.or(due(&mut self.fail_sync));
         }
-        if write {
+        if kind.writes() {
             errno = errno.or(due(&mut self.fail_write));
         }
         if let Some(errno) = errno {

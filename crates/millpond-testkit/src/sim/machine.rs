@@ -10,7 +10,7 @@ use std::{
 use super::{
     choice::Choice,
     disk::Disk,
-    faults::{Faults, Verdict},
+    faults::{Faults, Verdict, die},
     locks::Locks,
     operation::{Operation, OperationKind},
     process::SimMedia,
@@ -239,6 +239,11 @@ impl State {
             self.locks.release_where(|owner| owner.process == process);
         }
         verdict
+    }
+
+    /// The answer to a call of a process that is dead, if it is to have one.
+    pub(super) fn dead(&self, process: u64) -> io::Error {
+        die(self.processes[process as usize].unwinds)
     }
 
     pub(super) fn now(&mut self) -> Duration {

@@ -1,6 +1,6 @@
 //! The record of what processes asked of a machine.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// A call of a process, in the order of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub struct Operation {
     pub offset: u64,
     /// How many bytes.
     pub length: u64,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, process, kind, path, offset, length } = self;
+        write!(f, "{number:>6} process {process} {kind:?} {} [{offset}, {length}]", path.display())
+    }
 }
 
 /// What an [`Operation`] is.
@@ -61,6 +68,11 @@ impl OperationKind {
                 | Sync
                 | SetLength
         )
+    }
+
+    /// Whether it writes to a file or changes its length.
+    pub fn writes(self) -> bool {
+        matches!(self, OperationKind::Write | OperationKind::SetLength)
     }
 
     /// Whether it asks for bytes or entries to be made safe.

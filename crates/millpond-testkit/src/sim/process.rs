@@ -12,7 +12,7 @@ use millpond_local::media::{File, Lock, LockFile, Media, OpenMode, Shared};
 use super::{
     directory::NodeId,
     disk::Node,
-    faults::{Kill, Killed, Planned, Verdict},
+    faults::{Kill, Planned, Verdict},
     file::FileState,
     locks::Owner,
     machine::{Call, SimMachine, State},
@@ -56,6 +56,15 @@ impl SimMedia {
     fn plan_kill(&self, n: u64, tear: Option<Random>) {
         let mut state = self.machine.state();
         state.processes[self.process as usize].kill = Some(Kill { countdown: n.max(1), tear });
+    }
+
+    /// Has the calls of the process, once it is killed, unwind their threads with [`Killed`]
+    /// instead of answering an error: no error path runs in a process that is dead. Whoever drives
+    /// the process catches it.
+    ///
+    /// [`Killed`]: super::Killed
+    pub fn unwind_when_killed(&self) {
+        self.machine.state().processes[self.process as usize].unwinds = true;
     }
 
     /// Kills the process now.
@@ -117,7 +126,7 @@ impl SimMedia {
         match state.admit(self.process, kind, Call { path, offset: 0, length: 0 }) {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),
-            Verdict::Dead | Verdict::DieAfter(_) => Err(dead()),
+            Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.process)),
         }
     }
 }
@@ -126,10 +135,6 @@ impl Planned {
     fn once(n: u64, errno: i32) -> Self {
         Self { countdown: n.max(1), times: 1, errno }
     }
-}
-
-fn dead() -> io::Error {
-    io::Error::other(Killed)
 }
 
 impl Media for SimMedia {
@@ -187,7 +192,7 @@ impl Media for SimMedia {
                 state.disk.fail_sync_dir(path)?;
                 Err(error)
             }
-            Verdict::Dead | Verdict::DieAfter(_) => Err(dead()),
+            Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.process)),
         }
     }
 
@@ -266,9 +271,9 @@ impl SimFile {
             }
             Verdict::DieAfter(length) => {
                 body(&mut state, length)?;
-                Err(dead())
+                Err(state.dead(self.media.process))
             }
-            Verdict::Dead => Err(dead()),
+            Verdict::Dead => Err(state.dead(self.media.process)),
         }
     }
 
@@ -336,7 +341,7 @@ impl SimLockFile {
         match state.admit(self.media.process, kind, Call { path: &self.path, offset: byte, length: 1 }) {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),
-            Verdict::Dead | Verdict::DieAfter(_) => Err(dead()),
+            Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.media.process)),
         }
     }
 }

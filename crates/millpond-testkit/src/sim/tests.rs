@@ -114,6 +114,22 @@ fn a_killed_process_does_nothing_more_and_loses_its_locks() {
 }
 
 #[test]
+fn a_killed_process_may_unwind() {
+    let (machine, process, file) = machine();
+    process.unwind_when_killed();
+    process.kill_at(1);
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = file.write_all_at(b"a", 0);
+        unreachable!("nothing runs in a dead process");
+    }));
+    assert!(died.expect_err("it unwound").is::<super::Killed>());
+    assert!(process.killed());
+    assert_eq!(content(&machine), b"");
+    let list = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| process.list(Path::new("/d"))));
+    assert!(list.is_err(), "later calls too");
+}
+
+#[test]
 fn a_kill_may_come_within_a_write() {
     let lengths: std::collections::BTreeSet<usize> = (0..40)
         .map(|seed| {
