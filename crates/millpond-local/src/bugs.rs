@@ -63,14 +63,25 @@ mod planting {
     pub(crate) fn planted(bug: Bug) -> bool {
         PLANTED.get() == bug as u32
     }
+
+    /// What is planted for this thread, to be planted for one that it begins.
+    pub(crate) fn inherit() -> impl FnOnce() + Send {
+        let planted = PLANTED.get();
+        move || PLANTED.set(planted)
+    }
 }
 
 #[cfg(feature = "planted-bugs")]
-pub(crate) use planting::planted;
-#[cfg(feature = "planted-bugs")]
 pub use planting::{Planted, plant};
+#[cfg(feature = "planted-bugs")]
+pub(crate) use planting::{inherit, planted};
 
 #[cfg(not(feature = "planted-bugs"))]
 pub(crate) const fn planted(_: Bug) -> bool {
     false
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) fn inherit() -> impl FnOnce() + Send {
+    || ()
 }

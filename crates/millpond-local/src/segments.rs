@@ -46,8 +46,8 @@ struct Inner {
     pending: HashMap<SegmentId, u64>,
     /// Made by this process and not unlinked.
     own: HashSet<SegmentId>,
-    /// Written by this process since it was last synced.
-    unsynced: HashSet<SegmentId>,
+    /// Values that this process finished in a segment since it was last synced.
+    unsynced: HashMap<SegmentId, u64>,
     /// A sync of these failed: what was in them may be lost, though a later sync succeed.
     failed: HashSet<SegmentId>,
     readers: HashMap<SegmentId, Arc<SegmentReader>>,
@@ -167,18 +167,24 @@ impl SegmentPool {
                 continue;
             }
             self.check(segment)?;
-            {
-                let mut inner = self.inner();
-                if inner.own.contains(&segment) && !inner.unsynced.remove(&segment) {
+            let values = {
+                let inner = self.inner();
+                let values = inner.unsynced.get(&segment).copied();
+                if inner.own.contains(&segment) && values.is_none() {
                     continue;
                 }
-            }
+                values
+            };
             let synced = self.reader(segment).and_then(|reader| reader.sync());
+            let mut inner = self.inner();
             if synced.is_err() {
-                let mut inner = self.inner();
                 inner.failed.insert(segment);
                 inner.idle.retain(|file| file.id() != segment);
+            } else if inner.unsynced.get(&segment).copied() == values {
+                // Else one was finished meanwhile, and may have come too late for this sync.
+                inner.unsynced.remove(&segment);
             }
+            drop(inner);
             synced?;
         }
         Ok(())
@@ -260,7 +266,7 @@ impl Writer<'_> {
         if let Some(file) = &mut self.file {
             self.finished.extend(file.finish()?);
             let id = file.id();
-            self.pool.inner().unsynced.insert(id);
+            *self.pool.inner().unsynced.entry(id).or_default() += 1;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::Engine;
+use crate::bugs::{self, Bug, planted};
 
 /// How long what is unsynced may wait (rule 6 says half a second).
 const INTERVAL: Duration = Duration::from_millis(400);
@@ -35,7 +36,11 @@ impl Background {
         let engine = Arc::downgrade(engine);
         let thread = std::thread::Builder::new().name("millpond".into());
         // Without the thread, commits do its work when the backlog is full, and closing syncs.
-        let _ = thread.spawn(move || work(&signal, &engine));
+        let inherit = bugs::inherit();
+        let _ = thread.spawn(move || {
+            inherit();
+            work(&signal, &engine);
+        });
     }
 
     /// There is something to do.
@@ -81,7 +86,9 @@ impl Engine {
     /// What has to be done now and then.
     pub(super) fn tend(&self) -> millpond_core::Result<()> {
         self.catch_up()?;
-        self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
+        if !planted(Bug::NoPeriodicSync) {
+            self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
+        }
         if self.state().tails.len() > 1 {
             self.checkpoint(false)?;
         }

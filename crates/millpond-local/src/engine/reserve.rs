@@ -14,7 +14,7 @@ use crate::media::{FileExt, OpenMode};
 /// The reserve, in first log files: room for the next log file, and for a run of the last one.
 const LOG_FILES: u64 = 2;
 
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 impl Engine {
     fn reserve_path(&self) -> PathBuf {

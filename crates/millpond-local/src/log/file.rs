@@ -15,7 +15,7 @@ use crate::{
 };
 
 const EXTENSION: &str = ".log";
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// The name of log file `number`.
 pub(crate) fn file_name(number: u64) -> String {

@@ -40,7 +40,7 @@ enum Place {
         more: bool,
     },
     Run {
-        cursor: RunCursor,
+        cursor: Box<RunCursor>,
         start: Bound<Vec<u8>>,
         end: Bound<Vec<u8>>,
     },
@@ -65,7 +65,7 @@ impl Source {
     }
 
     fn run(run: &Arc<Run>, start: &Bound<Vec<u8>>, end: &Bound<Vec<u8>>, at: Epoch, backward: bool) -> Self {
-        let place = Place::Run { cursor: run.cursor(), start: start.clone(), end: end.clone() };
+        let place = Place::Run { cursor: Box::new(run.cursor()), start: start.clone(), end: end.clone() };
         Self { place, at, backward, current: None, started: false }
     }
 

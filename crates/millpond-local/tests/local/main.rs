@@ -7,10 +7,10 @@ mod faults;
 mod flips;
 mod forks;
 mod kill;
-mod pool;
 mod log_space;
 #[cfg(feature = "planted-bugs")]
 mod planted_bugs;
+mod pool;
 mod power_cut;
 mod sharing;
 mod subject;
