@@ -325,20 +325,19 @@ impl Engine {
         if planted(Bug::TakeOverWithoutZeroing) {
             return Ok(());
         }
-        // It may have made the next log file and not begun it: that one would cut the log short.
-        let next = self.log_dir().join(file_name(applier.file.number() + 1));
-        match self.media.remove(&next) {
-            Ok(()) => self
-                .media
-                .sync_dir(&self.log_dir())
-                .map_err(|error| Error::io(format!("removing unused log file {}", next.display()), error))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(Error::io(format!("removing unused log file {}", next.display()), error));
-            }
-        }
+        self.remove_next_file(applier)?;
         applier.file.zero_from(applier.offset)?;
         Ok(())
+    }
+
+    /// Removes a log file that was made and not begun: it would cut the log short.
+    fn remove_next_file(&self, applier: &Applier) -> Result<()> {
+        let (dir, name) = (self.log_dir(), file_name(applier.file.number() + 1));
+        match self.media.remove(&dir.join(&name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.and_then(|()| self.media.sync_dir(&dir)),
+        }
+        .map_err(|error| Error::io(format!("removing unused log file {}", dir.join(name).display()), error))
     }
 
     /// Makes the incarnation durable before anything is made in its name (rule 4).
@@ -348,6 +347,7 @@ impl Engine {
             return Ok(());
         }
         // What recovery accepted may be in the page cache alone, with half a record behind it.
+        self.remove_next_file(applier)?;
         applier.file.zero_from(applier.offset)?;
         self.settle_recovered(applier)?;
         self.replace_manifest(|manifest| {

@@ -56,6 +56,7 @@ pub(crate) fn recover(
         file: file.clone(),
     };
     let mut chain = file.header.chain;
+    let mut before: Option<LogFile> = None;
     loop {
         let next = match LogFile::open(media, dir, container, file.number() + 1) {
             Ok(next) => Some(next),
@@ -109,18 +110,26 @@ pub(crate) fn recover(
         }
         match next {
             Some(next) if found.end == next.header.base && chain == next.header.chain => {
-                file = next;
+                before = Some(std::mem::replace(&mut file, next));
                 found.file = file.clone();
             }
             Some(next) => {
                 return Err(damaged(&next, next.header.base, "it doesn't follow from the file before"));
             }
             None => {
-                return if found.end < clean_end && !planted(Bug::CutCorruptionOff) {
-                    Err(damaged(&file, found.end, "the log ends before what was durable when it was closed"))
-                } else {
-                    Ok(Recovered { synced: found.synced.min(found.end), ..found })
-                };
+                if found.end < clean_end && !planted(Bug::CutCorruptionOff) {
+                    return Err(damaged(
+                        &file,
+                        found.end,
+                        "the log ends before what was durable when it was closed",
+                    ));
+                }
+                // A file without a record may be one whose directory entry could not be synced:
+                // the log goes on in the file before it, and it is made again.
+                if let Some(before) = before.filter(|_| found.end == file.header.base) {
+                    found.file = before;
+                }
+                return Ok(Recovered { synced: found.synced.min(found.end), ..found });
             }
         }
     }

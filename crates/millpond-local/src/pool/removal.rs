@@ -118,15 +118,18 @@ pub(super) fn remove_rest(media: &Arc<dyn Media>, pool: &Path) -> Result<()> {
     };
     let containers = containers_dir(pool);
     removing(&containers, media.remove_dir(&containers))?;
-    // The mark that it was destroyed goes last.
-    let mut names = list(media, pool)?;
-    names.retain(|name| is_ours(name) && name != "containers");
-    names.sort_by_key(|name| name == DESTROYED_FILE);
-    for name in names {
+    for name in list(media, pool)?.into_iter().filter(|name| is_ours(name) && name != DESTROYED_FILE) {
         let path = pool.join(name);
         removing(&path, media.remove(&path))?;
     }
-    Ok(())
+    remove_mark(media, pool)
+}
+
+/// Forgets that a pool was destroyed, once nothing of it can come back.
+pub(super) fn remove_mark(media: &Arc<dyn Media>, pool: &Path) -> Result<()> {
+    media.sync_dir(pool).map_err(|error| failed("sync", pool, error))?;
+    let mark = pool.join(DESTROYED_FILE);
+    media.remove(&mark).map_err(|error| failed("remove", &mark, error))
 }
 
 /// Removes a pool's directory if it is empty.

@@ -283,8 +283,7 @@ fn start_afresh(media: &Arc<dyn Media>, dir: &Path) -> Result<()> {
         {
             return Err(failed("remove", &containers, error));
         }
-        let marker = dir.join(removal::DESTROYED_FILE);
-        return media.remove(&marker).map_err(|error| failed("remove", &marker, error));
+        return removal::remove_mark(media, dir);
     }
     if media.list(&containers).is_ok_and(|names| !names.is_empty()) {
         return Err(Error::new(

@@ -10,6 +10,7 @@ mod kill;
 mod log_space;
 #[cfg(feature = "planted-bugs")]
 mod planted_bugs;
+mod pool;
 mod power_cut;
 mod sharing;
 mod subject;
