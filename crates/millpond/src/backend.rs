@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use millpond_core::{Error, ErrorKind, PoolDocument, PoolStore, Result};
+use millpond_core::{ErrorKind, PoolDocument, PoolStore, Result};
+use millpond_local::LocalPool;
 use millpond_memory::MemoryPool;
 
 use crate::location::Place;
@@ -12,28 +13,25 @@ use crate::location::Place;
 /// # Errors
 /// `AlreadyExists` when there is one in that place.
 pub(crate) fn create(place: &Place, document: &PoolDocument) -> Result<Arc<dyn PoolStore>> {
-    match place {
-        Place::Memory(label) => Ok(Arc::new(MemoryPool::create(label, document)?)),
-        Place::Directory(path) => Err(unsupported(path)),
-    }
+    Ok(match place {
+        Place::Memory(label) => Arc::new(MemoryPool::create(label, document)?),
+        Place::Directory(path) => Arc::new(LocalPool::create(path, document)?),
+    })
 }
 
 /// Opens the pool in a place, if there is one.
 pub(crate) fn open(place: &Place) -> Result<Option<Arc<dyn PoolStore>>> {
     match place {
         Place::Memory(label) => Ok(MemoryPool::find(label).map(|pool| Arc::new(pool) as Arc<dyn PoolStore>)),
-        Place::Directory(path) => match peek(path)? {
-            None => Ok(None),
-            Some(_) => Err(unsupported(path)),
+        Place::Directory(path) => match LocalPool::open(path) {
+            Ok(pool) => Ok(Some(Arc::new(pool))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         },
     }
 }
 
 /// The description of the pool in a directory, without opening it; `None` where there is no pool.
-pub(crate) fn peek(_directory: &Path) -> Result<Option<PoolDocument>> {
-    Ok(None)
-}
-
-fn unsupported(path: &Path) -> Error {
-    Error::new(ErrorKind::NotSupported, format!("{}: no pools in directories yet", path.display()))
+pub(crate) fn peek(directory: &Path) -> Result<Option<PoolDocument>> {
+    LocalPool::peek(directory)
 }

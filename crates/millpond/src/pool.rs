@@ -6,9 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::{self, DirBuilder},
-    os::unix::fs::DirBuilderExt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -88,13 +86,6 @@ impl Pool {
             attributes: BTreeMap::new(),
             containers: BTreeMap::new(),
         };
-        if let Place::Directory(path) = &place {
-            if backend::peek(path)?.is_some() {
-                let message = format!("there is a pool at {place} already: open it, or destroy it first");
-                return Err(Error::new(ErrorKind::AlreadyExists, message));
-            }
-            create_parents(path)?;
-        }
         let store = backend::create(&place, &document)?;
         Self::build(place, store)
     }
@@ -541,15 +532,6 @@ fn label_of_directory(path: &Path) -> Option<Label> {
 fn is_under_home(path: &Path) -> bool {
     let home = home().ok().and_then(|home| fs::canonicalize(home).ok());
     home.is_some() && path.parent() == home.as_deref()
-}
-
-fn create_parents(path: &Path) -> Result<()> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(parent)
-        .map_err(|error| Error::io(format_args!("can't create the directory {}", parent.display()), error))
 }
 
 /// The directories under the home that may be pools, by label.

@@ -1,0 +1,231 @@
+//! The class `Container`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use millpond::OpenOptions;
+use pyo3::{prelude::*, types::PyTuple};
+use uuid::Uuid;
+
+use crate::{
+    arguments::{DurabilityName, Place, durability_name},
+    dict::Dict,
+    errors::Result,
+    handle::Handle,
+    package,
+    pool::Pool,
+};
+
+/// A store of its own in a pool: what it holds is committed together.
+#[pyclass(frozen, module = "millpond")]
+pub struct Container {
+    pub inner: Handle<millpond::Container>,
+}
+
+impl Container {
+    pub fn new(inner: millpond::Container) -> Self {
+        Self { inner: Handle::new(inner) }
+    }
+
+    /// What people call it: `pool/container`.
+    pub fn place(container: &millpond::Container) -> String {
+        let pool = container.pool();
+        match container.label() {
+            Some(label) => format!("{}/{label}", pool.label()),
+            None => format!("{}/{}", pool.label(), container.uuid()),
+        }
+    }
+}
+
+#[pymethods]
+impl Container {
+    /// Opens a container by name.
+    #[staticmethod]
+    #[pyo3(signature = (name, *, read_only=false, durability=None))]
+    fn open(
+        py: Python<'_>,
+        name: Place,
+        read_only: bool,
+        durability: Option<DurabilityName>,
+    ) -> Result<Self> {
+        let options = OpenOptions { read_only, durability: durability.map(|durability| durability.0) };
+        let container = py.detach(|| match name {
+            Place::Name(name) => millpond::Container::open_with(&name, options),
+            Place::Path(path) => millpond::Container::open_path(&path, options),
+        })?;
+        Ok(Self::new(container))
+    }
+
+    /// Opens the container that a directory of the file system stands for.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, read_only=false, durability=None))]
+    fn open_path(
+        py: Python<'_>,
+        path: PathBuf,
+        read_only: bool,
+        durability: Option<DurabilityName>,
+    ) -> Result<Self> {
+        Self::open(py, Place::Path(path), read_only, durability)
+    }
+
+    /// The name that people gave it, if any.
+    #[getter]
+    fn label(&self) -> Option<&str> {
+        self.inner.label()
+    }
+
+    /// What identifies it for ever.
+    #[getter]
+    fn uuid(&self) -> Uuid {
+        self.inner.uuid()
+    }
+
+    /// The pool that it is in.
+    #[getter]
+    fn pool(&self) -> Pool {
+        Pool::new(self.inner.pool().clone())
+    }
+
+    /// Where it is, in full.
+    #[getter]
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+
+    /// What it is for, in upper case.
+    #[getter]
+    fn r#type(&self) -> String {
+        self.inner.container_type().to_string()
+    }
+
+    /// Whether this handle refuses every change.
+    #[getter]
+    fn read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
+    /// When a change through this handle counts as done.
+    #[getter]
+    fn durability(&self) -> &'static str {
+        durability_name(self.inner.durability())
+    }
+
+    /// The dictionary of that name.
+    fn dict(&self, py: Python<'_>, name: &str) -> Result<Dict> {
+        Ok(Dict::new(py.detach(|| self.inner.dict(name))?))
+    }
+
+    /// Creates a dictionary.
+    fn create_dict(&self, py: Python<'_>, name: &str) -> Result<Dict> {
+        Ok(Dict::new(py.detach(|| self.inner.create_dict(name))?))
+    }
+
+    /// The dictionary of that name, created if there is none.
+    fn open_or_create_dict(&self, py: Python<'_>, name: &str) -> Result<Dict> {
+        Ok(Dict::new(py.detach(|| self.inner.open_or_create_dict(name))?))
+    }
+
+    /// Destroys a dictionary, with all that it holds.
+    fn destroy_dict(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.destroy_dict(name))?)
+    }
+
+    /// The container's dictionaries, as a mapping of names.
+    #[getter]
+    fn dicts<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Dicts")?.call1((slf,))
+    }
+
+    fn _dict_names(&self, py: Python<'_>) -> Result<Vec<String>> {
+        Ok(py.detach(|| self.inner.dicts())?)
+    }
+
+    /// What the container is and holds, without scanning it.
+    fn query<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let query = py.detach(|| self.inner.query())?;
+        package::answer(py, "container_info", &query)
+    }
+
+    /// Makes everything that was put so far survive a loss of power.
+    fn flush(&self, py: Python<'_>) -> Result<()> {
+        py.detach(|| self.inner.flush())?;
+        Ok(())
+    }
+
+    /// Merges what is worth merging and gives back the space of what was deleted.
+    fn compact(&self, py: Python<'_>) -> Result<()> {
+        Ok(py.detach(|| self.inner.compact())?)
+    }
+
+    /// Reads every stored byte and compares it with its checksum.
+    #[pyo3(signature = (*, repair=false))]
+    fn check<'py>(&self, py: Python<'py>, repair: bool) -> Result<Bound<'py, PyAny>> {
+        let report = py.detach(|| self.inner.check(repair))?;
+        package::answer(py, "check_report", &report)
+    }
+
+    /// Makes everything durable and lets go of the container.
+    fn close(&self, py: Python<'_>) -> Result<()> {
+        Ok(py.detach(|| self.inner.close())?)
+    }
+
+    /// The settings that the product knows, as a mapping.
+    #[getter]
+    fn properties<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Properties")?.call1((slf,))
+    }
+
+    /// What users note on the container, as a mutable mapping of texts.
+    #[getter]
+    fn attributes<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Attributes")?.call1((slf,))
+    }
+
+    fn _properties(&self, py: Python<'_>) -> Result<BTreeMap<String, String>> {
+        Ok(py.detach(|| self.inner.properties())?)
+    }
+
+    fn _set_property(&self, py: Python<'_>, name: &str, value: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.set_property(name, value))?)
+    }
+
+    fn _attributes(&self, py: Python<'_>) -> Result<BTreeMap<String, String>> {
+        Ok(py.detach(|| self.inner.attributes())?)
+    }
+
+    fn _set_attribute(&self, py: Python<'_>, name: &str, value: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.set_attribute(name, value))?)
+    }
+
+    fn _delete_attribute(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.delete_attribute(name))?)
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> Result<()> {
+        self.close(py)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyTuple>> {
+        let url = package::portable(self.inner.url())?;
+        Ok((package::pickle(py)?.getattr("open_container")?, (url, self.read_only(), self.durability()))
+            .into_pyobject(py)?)
+    }
+
+    fn __repr__(&self) -> String {
+        let read_only = if self.read_only() { ", read-only" } else { "" };
+        format!(
+            "<millpond.Container {}, {}, {}{read_only}>",
+            Self::place(&self.inner),
+            self.r#type(),
+            self.durability()
+        )
+    }
+
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::display(slf.py())?.getattr("container_html")?.call1((slf,))
+    }
+}

@@ -1,0 +1,46 @@
+//! The extension module `millpond._millpond`: the front door of Millpond, for Python.
+//!
+//! One file a class, and no storage logic in any of them. What holds throughout:
+//!
+//! - Whatever may wait for a disk, a lock or another process runs with the interpreter released.
+//! - What runs released works on bytes that nothing can change or free meanwhile: `bytes` objects
+//!   are borrowed, since they are immutable and the caller holds them; other buffers are copied.
+//! - Nothing about a store is kept here, so that a forked child sees what the front door makes of
+//!   its handles, and nothing else.
+//! - What is simpler in Python is in Python: errors, views, streams and displays are classes of the
+//!   package `millpond`, fetched once by the functions of [`package`].
+
+mod arguments;
+mod bulk;
+mod cli;
+mod container;
+mod dict;
+mod errors;
+mod handle;
+mod iterator;
+mod package;
+mod pool;
+mod range;
+mod reader;
+mod sizes;
+mod writer;
+
+use pyo3::prelude::*;
+
+/// The native half of the package `millpond`; import that one instead.
+#[pymodule]
+#[pyo3(name = "_millpond")]
+mod native {
+    #[pymodule_export]
+    use crate::{
+        cli::run_cli,
+        container::Container,
+        dict::Dict,
+        iterator::DictIterator,
+        pool::Pool,
+        range::DictRange,
+        reader::NativeReader,
+        sizes::{format_size, home, parse_size, version},
+        writer::NativeWriter,
+    };
+}

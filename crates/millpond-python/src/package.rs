@@ -1,0 +1,70 @@
+//! The modules of the Python package that the native half calls back into.
+
+use millpond::{Error, ErrorKind};
+use pyo3::{exceptions::PyValueError, prelude::*, sync::PyOnceLock, types::PyModule};
+use serde::Serialize;
+
+use crate::errors::Result;
+
+/// `millpond.errors`: the exceptions.
+pub fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond.errors")
+}
+
+/// `millpond._views`: what `keys()`, `dicts` and `attributes` answer.
+pub fn views(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._views")
+}
+
+/// `millpond._streams`: files over values.
+pub fn streams(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._streams")
+}
+
+/// `millpond._info`: what queries answer.
+pub fn info(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._info")
+}
+
+/// `millpond._display`: notebooks.
+pub fn display(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._display")
+}
+
+/// `millpond._pickle`: how handles are made again in another process.
+pub fn pickle(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._pickle")
+}
+
+fn module<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyModule>>,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyModule>> {
+    Ok(cell.get_or_try_init(py, || PyModule::import(py, name).map(Bound::unbind))?.bind(py))
+}
+
+/// What a query answers: `answer` as the class that `millpond._info` makes of it.
+pub fn answer<'py>(py: Python<'py>, maker: &str, answer: &impl Serialize) -> Result<Bound<'py, PyAny>> {
+    let text = serde_json::to_string(answer).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(info(py)?.getattr(maker)?.call1((text,))?)
+}
+
+/// A URL that means the same in another process.
+///
+/// # Errors
+/// `NotSupported` for what lives in this process alone.
+pub fn portable(url: String) -> Result<String> {
+    if url.starts_with("mem:") {
+        let why =
+            format!("{url} lives in the memory of this process, so that a pickle of it would lead nowhere");
+        return Err(Error::new(ErrorKind::NotSupported, why).into());
+    }
+    Ok(url)
+}

@@ -1,0 +1,192 @@
+//! The class `Pool`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use millpond::{ContainerOptions, OpenOptions, PoolOptions};
+use pyo3::{prelude::*, types::PyTuple};
+use uuid::Uuid;
+
+use crate::{
+    arguments::{DurabilityName, Place, Size},
+    container::Container,
+    errors::Result,
+    handle::Handle,
+    package,
+};
+
+/// A quota of space, and the containers that share it.
+#[pyclass(frozen, module = "millpond")]
+pub struct Pool {
+    pub inner: Handle<millpond::Pool>,
+}
+
+impl Pool {
+    pub fn new(inner: millpond::Pool) -> Self {
+        Self { inner: Handle::new(inner) }
+    }
+}
+
+#[pymethods]
+impl Pool {
+    /// Creates a pool.
+    #[staticmethod]
+    #[pyo3(signature = (location, *, size=None, properties=None))]
+    fn create(
+        py: Python<'_>,
+        location: Place,
+        size: Option<Size>,
+        properties: Option<BTreeMap<String, String>>,
+    ) -> Result<Self> {
+        let location = location.into_location()?;
+        let options =
+            PoolOptions { size: size.map(|size| size.0), properties: properties.unwrap_or_default() };
+        Ok(Self::new(py.detach(|| millpond::Pool::create(&location, options))?))
+    }
+
+    /// Opens a pool by its label, UUID, URL or path.
+    #[staticmethod]
+    fn open(py: Python<'_>, location: Place) -> Result<Self> {
+        let location = location.into_location()?;
+        Ok(Self::new(py.detach(|| millpond::Pool::open(&location))?))
+    }
+
+    /// The pools under :func:`millpond.home`, by label.
+    #[staticmethod]
+    fn list(py: Python<'_>) -> Result<Bound<'_, PyAny>> {
+        let pools = py.detach(millpond::Pool::list)?;
+        package::answer(py, "pool_summaries", &pools)
+    }
+
+    /// Destroys a pool.
+    #[staticmethod]
+    #[pyo3(signature = (location, *, force=false))]
+    fn destroy(py: Python<'_>, location: Place, force: bool) -> Result<()> {
+        let location = location.into_location()?;
+        Ok(py.detach(|| millpond::Pool::destroy(&location, force))?)
+    }
+
+    /// The name that people gave it.
+    #[getter]
+    fn label(&self) -> &str {
+        self.inner.label()
+    }
+
+    /// What identifies it for ever.
+    #[getter]
+    fn uuid(&self) -> Uuid {
+        self.inner.uuid()
+    }
+
+    /// Where it is, in full.
+    #[getter]
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+
+    /// What the pool is and holds.
+    fn query<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let query = py.detach(|| self.inner.query())?;
+        package::answer(py, "pool_info", &query)
+    }
+
+    /// Creates a container, and opens it.
+    #[pyo3(signature = (label=None, *, r#type="PYTHON", durability=None, path=None, log_size=None, properties=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of a Python method")]
+    fn create_container(
+        &self,
+        py: Python<'_>,
+        label: Option<&str>,
+        r#type: &str,
+        durability: Option<DurabilityName>,
+        path: Option<PathBuf>,
+        log_size: Option<Size>,
+        properties: Option<BTreeMap<String, String>>,
+    ) -> Result<Container> {
+        let options = ContainerOptions {
+            container_type: r#type.parse()?,
+            durability: durability.map(|durability| durability.0),
+            log_bytes: log_size.map(|size| size.0),
+            path,
+            properties: properties.unwrap_or_default(),
+        };
+        Ok(Container::new(py.detach(|| self.inner.create_container(label, options))?))
+    }
+
+    /// Opens a container by its label or UUID.
+    #[pyo3(signature = (name, *, read_only=false, durability=None))]
+    fn container(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        read_only: bool,
+        durability: Option<DurabilityName>,
+    ) -> Result<Container> {
+        let options = OpenOptions { read_only, durability: durability.map(|durability| durability.0) };
+        Ok(Container::new(py.detach(|| self.inner.open_container(name, options))?))
+    }
+
+    /// The pool's containers, by label.
+    fn containers<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let containers = py.detach(|| self.inner.containers())?;
+        package::answer(py, "container_summaries", &containers)
+    }
+
+    /// Destroys a container, with all that it holds.
+    #[pyo3(signature = (name, *, force=false))]
+    fn destroy_container(&self, py: Python<'_>, name: &str, force: bool) -> Result<()> {
+        Ok(py.detach(|| self.inner.destroy_container(name, force))?)
+    }
+
+    /// The settings that the product knows, as a mapping; ``properties["size"] = "2GiB"`` changes one.
+    #[getter]
+    fn properties<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Properties")?.call1((slf,))
+    }
+
+    /// What users note on the pool, as a mutable mapping of texts.
+    #[getter]
+    fn attributes<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Attributes")?.call1((slf,))
+    }
+
+    fn _properties(&self, py: Python<'_>) -> Result<BTreeMap<String, String>> {
+        Ok(py.detach(|| self.inner.properties())?)
+    }
+
+    fn _set_property(&self, py: Python<'_>, name: &str, value: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.set_property(name, value))?)
+    }
+
+    fn _attributes(&self, py: Python<'_>) -> Result<BTreeMap<String, String>> {
+        Ok(py.detach(|| self.inner.attributes())?)
+    }
+
+    fn _set_attribute(&self, py: Python<'_>, name: &str, value: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.set_attribute(name, value))?)
+    }
+
+    fn _delete_attribute(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.delete_attribute(name))?)
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// A pool keeps nothing open, so there is nothing to close.
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {}
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyTuple>> {
+        let url = package::portable(self.inner.url())?;
+        Ok((package::pickle(py)?.getattr("open_pool")?, (url,)).into_pyobject(py)?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<millpond.Pool {} at {}>", self.inner.label(), self.inner.url())
+    }
+
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::display(slf.py())?.getattr("pool_html")?.call1((slf,))
+    }
+}

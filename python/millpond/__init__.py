@@ -1,0 +1,121 @@
+"""Millpond: an object store in a directory.
+
+A *pool* is a quota of space that *containers* share; a container is a store of its own; in it are
+*dictionaries*, persistent mappings of bytes to bytes::
+
+    import millpond
+
+    pool = millpond.Pool.create("lab", size="1GiB")
+    with pool.create_container("kv") as container:
+        readings = container.create_dict("readings")
+        readings["2024-05-01"] = b"17.3"
+        readings.bput({"2024-05-02": b"18.1", "2024-05-03": b"16.9"})
+        for day, value in readings.range(prefix="2024-").items():
+            print(day, value)
+
+What is put is durable when the call returns, and other processes see it at once.
+"""
+
+from collections.abc import MutableMapping
+
+from . import errors
+from ._info import (
+    CheckReport,
+    ContainerInfo,
+    ContainerSummary,
+    Damage,
+    PoolInfo,
+    PoolSummary,
+    Statistics,
+)
+from ._millpond import (
+    Container,
+    Dict,
+    DictIterator,
+    DictRange,
+    Pool,
+    format_size,
+    home,
+    parse_size,
+    version,
+)
+from ._streams import ValueReader, ValueWriter
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
+from .errors import (
+    AlreadyExistsError,
+    BusyError,
+    ClosedError,
+    ConflictError,
+    CorruptError,
+    EpochGoneError,
+    Error,
+    ForkedError,
+    IncompatibleError,
+    InputOutputError,
+    InvalidArgumentError,
+    KeyNotFound,
+    KeyTooLongError,
+    LockTimeoutError,
+    NoSpaceError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    PoisonedError,
+    ReadOnlyError,
+    ValueTooLongError,
+)
+
+__version__ = version()
+
+__all__ = [
+    "AlreadyExistsError",
+    "Attributes",
+    "BusyError",
+    "CheckReport",
+    "ClosedError",
+    "ConflictError",
+    "Container",
+    "ContainerInfo",
+    "ContainerSummary",
+    "CorruptError",
+    "Damage",
+    "Dict",
+    "DictItems",
+    "DictIterator",
+    "DictKeys",
+    "DictRange",
+    "DictValues",
+    "Dicts",
+    "EpochGoneError",
+    "Error",
+    "ForkedError",
+    "IncompatibleError",
+    "InputOutputError",
+    "InvalidArgumentError",
+    "KeyNotFound",
+    "KeyTooLongError",
+    "LockTimeoutError",
+    "NoSpaceError",
+    "NotFoundError",
+    "NotSupportedError",
+    "PermissionDeniedError",
+    "PoisonedError",
+    "Pool",
+    "PoolInfo",
+    "PoolSummary",
+    "Properties",
+    "ReadOnlyError",
+    "Statistics",
+    "ValueReader",
+    "ValueTooLongError",
+    "ValueWriter",
+    "__version__",
+    "errors",
+    "format_size",
+    "home",
+    "parse_size",
+    "version",
+]
+
+# The native class has all of a mutable mapping's methods; this says so to isinstance().
+MutableMapping.register(Dict)

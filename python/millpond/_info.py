@@ -1,0 +1,157 @@
+"""What queries answer: plain, immutable records.
+
+The native half hands them over as JSON, the same that the command line prints with ``--json``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+__all__ = [
+    "CheckReport",
+    "ContainerInfo",
+    "ContainerSummary",
+    "Damage",
+    "PoolInfo",
+    "PoolSummary",
+    "Statistics",
+]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSummary:
+    """A pool, as a list shows it. Sizes are in bytes; a size of None is no quota."""
+
+    label: str
+    uuid: UUID
+    url: str
+    size: int | None
+    used: int
+    containers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSummary:
+    """A container, as its pool lists it."""
+
+    label: str | None
+    uuid: UUID
+    type: str
+    created: datetime
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolInfo:
+    """What a pool is and holds. Sizes are in bytes; a size of None is no quota."""
+
+    label: str
+    uuid: UUID
+    url: str
+    created: datetime
+    size: int | None
+    used: int
+    containers: list[ContainerSummary]
+    properties: dict[str, str]
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a container's storage holds, in bytes and counts."""
+
+    epoch: int
+    epoch_synced: int
+    bytes_records: int
+    bytes_segments: int
+    bytes_segments_live: int
+    bytes_log: int
+    records: int
+    runs: int
+    segments: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInfo:
+    """What a container is and holds; nothing is scanned to know it."""
+
+    label: str | None
+    uuid: UUID
+    pool: str
+    url: str
+    type: str
+    created: datetime
+    durability: str
+    path: str | None
+    dicts: int
+    statistics: Statistics
+    properties: dict[str, str]
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A place that fails its checksum, or is missing."""
+
+    place: str
+    offset: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found: bytes read, damaged places, and dictionaries without a name."""
+
+    bytes: int
+    damages: list[Damage]
+    leaked: list[str]
+    relinked: list[str]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every stored byte is as it was written."""
+        return not self.damages
+
+
+def pool_summaries(text: str) -> list[PoolSummary]:
+    return [_record(PoolSummary, item) for item in json.loads(text)]
+
+
+def container_summaries(text: str) -> list[ContainerSummary]:
+    return [_record(ContainerSummary, item) for item in json.loads(text)]
+
+
+def pool_info(text: str) -> PoolInfo:
+    item = json.loads(text)
+    containers = [_record(ContainerSummary, entry) for entry in item["containers"]]
+    return _record(PoolInfo, {**item, "containers": containers})
+
+
+def container_info(text: str) -> ContainerInfo:
+    item = json.loads(text)
+    return _record(ContainerInfo, {**item, "statistics": _record(Statistics, item["statistics"])})
+
+
+def check_report(text: str) -> CheckReport:
+    item = json.loads(text)
+    return _record(CheckReport, {**item, "damages": [_record(Damage, one) for one in item["damages"]]})
+
+
+def _record(kind: type[_T], item: dict[str, Any]) -> _T:
+    """A record from its JSON object; fields that this version doesn't know are left out."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        value = item[field.name]
+        if field.name == "uuid":
+            value = UUID(value)
+        elif field.name == "created":
+            value = datetime.fromtimestamp(value, UTC)
+        values[field.name] = value
+    return kind(**values)

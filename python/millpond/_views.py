@@ -1,0 +1,170 @@
+"""What looks like a collection and is read from the store each time it is used."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from typing import TYPE_CHECKING, Protocol
+
+from .errors import InvalidArgumentError, KeyNotFound, NotFoundError
+
+if TYPE_CHECKING:
+    from ._millpond import Container, Dict
+
+__all__ = ["Attributes", "DictItems", "DictKeys", "DictValues", "Dicts", "Properties"]
+
+
+class DictKeys(KeysView[bytes]):
+    """The keys of a dictionary, in order: a live view, with the operations of a set."""
+
+    _mapping: Dict
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._mapping)
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return reversed(self._mapping)
+
+    def __repr__(self) -> str:
+        return f"<keys of {self._mapping!r}>"
+
+
+class DictItems(ItemsView[bytes, bytes]):
+    """The entries of a dictionary as pairs, in the order of their keys: a live view."""
+
+    _mapping: Dict
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._mapping.range().items()
+
+    def __reversed__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._mapping.range(reverse=True).items()
+
+    def __contains__(self, item: object) -> bool:
+        if not (isinstance(item, tuple) and len(item) == 2):
+            return False
+        key, value = item
+        return key in self._mapping and bool(self._mapping.get(key) == value)
+
+    def __repr__(self) -> str:
+        return f"<items of {self._mapping!r}>"
+
+
+class DictValues(ValuesView[bytes]):
+    """The values of a dictionary, in the order of their keys: a live view."""
+
+    _mapping: Dict
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._mapping.range().values()
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return self._mapping.range(reverse=True).values()
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == mine for mine in self)
+
+    def __repr__(self) -> str:
+        return f"<values of {self._mapping!r}>"
+
+
+class Dicts(Mapping[str, "Dict"]):
+    """The dictionaries of a container by name. Deleting one destroys it, with all that it holds."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    def __getitem__(self, name: str) -> Dict:
+        try:
+            return self._container.dict(name)
+        except NotFoundError:
+            raise KeyNotFound(name, f"the dictionaries of {self._container.url}") from None
+
+    def __delitem__(self, name: str) -> None:
+        try:
+            self._container.destroy_dict(name)
+        except NotFoundError:
+            raise KeyNotFound(name, f"the dictionaries of {self._container.url}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._container._dict_names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._container._dict_names())
+
+    def __len__(self) -> int:
+        return len(self._container._dict_names())
+
+    def __repr__(self) -> str:
+        return f"<dictionaries of {self._container.url}: {', '.join(self) or 'none'}>"
+
+
+class _Described(Protocol):
+    """A pool or a container."""
+
+    @property
+    def url(self) -> str: ...
+    def _properties(self) -> dict[str, str]: ...
+    def _set_property(self, name: str, value: str, /) -> None: ...
+    def _attributes(self) -> dict[str, str]: ...
+    def _set_attribute(self, name: str, value: str, /) -> None: ...
+    def _delete_attribute(self, name: str, /) -> None: ...
+
+
+class Attributes(MutableMapping[str, str]):
+    """What users note on a pool or a container: any names, any texts."""
+
+    def __init__(self, owner: _Described) -> None:
+        self._owner = owner
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._owner._attributes()[name]
+        except KeyError:
+            raise KeyNotFound(name, f"the attributes of {self._owner.url}") from None
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._owner._set_attribute(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        try:
+            self._owner._delete_attribute(name)
+        except NotFoundError:
+            raise KeyNotFound(name, f"the attributes of {self._owner.url}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._owner._attributes())
+
+    def __len__(self) -> int:
+        return len(self._owner._attributes())
+
+    def __repr__(self) -> str:
+        return f"<attributes of {self._owner.url}: {self._owner._attributes()!r}>"
+
+
+class Properties(Mapping[str, str]):
+    """The settings of a pool or a container that the product knows. Those that may change are set
+    by assignment; none is ever deleted."""
+
+    def __init__(self, owner: _Described) -> None:
+        self._owner = owner
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._owner._properties()[name]
+        except KeyError:
+            raise KeyNotFound(name, f"the properties of {self._owner.url}") from None
+
+    def __setitem__(self, name: str, value: object) -> None:
+        self._owner._set_property(name, str(value))
+
+    def __delitem__(self, name: str) -> None:
+        raise InvalidArgumentError(f"{name!r} is a property, which can be set but not deleted")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._owner._properties())
+
+    def __len__(self) -> int:
+        return len(self._owner._properties())
+
+    def __repr__(self) -> str:
+        return f"<properties of {self._owner.url}: {self._owner._properties()!r}>"
