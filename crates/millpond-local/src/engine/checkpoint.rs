@@ -61,8 +61,16 @@ impl Engine {
         let guard = self.control.lock(LockName::Maintenance, PATIENCE_MAINTENANCE)?;
         if guard.abandoned {
             // It may have replaced the manifest and not said so.
-            let manifest = Manifest::load(&self.media, &self.dir, self.container)?;
-            self.control.words().generation.fetch_max(manifest.generation, Ordering::AcqRel);
+            match Manifest::load(&self.media, &self.dir, self.container) {
+                Ok(manifest) => {
+                    self.control.words().generation.fetch_max(manifest.generation, Ordering::AcqRel);
+                }
+                // The next holder has to look, then: it would count the same records twice.
+                Err(error) => {
+                    guard.abandon();
+                    return Err(error);
+                }
+            }
         }
         Ok(guard)
     }
