@@ -40,3 +40,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 pub fn run_with(args: impl IntoIterator<Item = OsString>, streams: &mut Streams<'_>) -> u8 {
     args::dispatch(&args.into_iter().collect::<Vec<_>>(), streams)
 }
+
+/// The Rust in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
