@@ -3,10 +3,8 @@
 import builtins
 from os import PathLike
 from types import TracebackType
-from typing import Literal, final
+from typing import Literal, Self, final
 from uuid import UUID
-
-from typing_extensions import Self
 
 from ._dict import Dict
 from ._info import CheckReport, ContainerInfo

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from types import TracebackType
-from typing import ClassVar, Generic, TypeAlias, final, overload
+from typing import ClassVar, Generic, Self, TypeAlias, final, overload
 
-from typing_extensions import Buffer, Self, TypeVar
+from typing_extensions import Buffer, TypeVar
 
 from ._container import Container
 from ._streams import ValueReader, ValueWriter

@@ -11,6 +11,21 @@ from ._dict import DictIterator as DictIterator
 from ._dict import DictRange as DictRange
 from ._pool import Pool as Pool
 
+__all__ = [
+    "Container",
+    "Dict",
+    "DictIterator",
+    "DictRange",
+    "NativeReader",
+    "NativeWriter",
+    "Pool",
+    "format_size",
+    "home",
+    "parse_size",
+    "run_cli",
+    "version",
+]
+
 def home() -> Path:
     """The directory that holds the pools known by label alone.
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from ._millpond import Container, Dict, Pool
 
 __all__ = ["open_container", "open_dict", "open_pool"]
+
+Durability: TypeAlias = Literal["sync", "async"]
 
 
 def open_pool(url: str) -> Pool:
     return Pool.open(url)
 
 
-def open_container(url: str, read_only: bool, durability: str) -> Container:
+def open_container(url: str, read_only: bool, durability: Durability) -> Container:
     return Container.open(url, read_only=read_only, durability=durability)
 
 
-def open_dict(url: str, name: str, read_only: bool, durability: str) -> Dict:
+def open_dict(url: str, name: str, read_only: bool, durability: Durability) -> Dict:
     return open_container(url, read_only, durability).dict(name)

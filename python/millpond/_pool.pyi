@@ -4,10 +4,8 @@ import builtins
 from collections.abc import Mapping
 from os import PathLike
 from types import TracebackType
-from typing import Literal, final
+from typing import Literal, Self, final
 from uuid import UUID
-
-from typing_extensions import Self
 
 from ._container import Container
 from ._info import ContainerSummary, PoolInfo, PoolSummary

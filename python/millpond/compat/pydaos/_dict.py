@@ -120,7 +120,7 @@ class DDict(MutableMapping[KeyLike, Any]):
             raise translated("failed to delete KV value", error) from error
         return _text(key), value
 
-    def setdefault(self, key: KeyLike, default: ValueLike | None = None) -> bytes | None:  # type: ignore[override]
+    def setdefault(self, key: KeyLike, default: ValueLike | None = None) -> bytes | None:
         """The value of a key, which is first set to the default if there is none; an empty default
         is answered, but not stored."""
         encoded, value = _key(key), _value(default)
@@ -157,7 +157,7 @@ class DDict(MutableMapping[KeyLike, Any]):
             return
         self._apply(d.items())
 
-    def update(self, other: Any = (), /, **keywords: ValueLike | None) -> None:  # type: ignore[override]
+    def update(self, other: Any = (), /, **keywords: ValueLike | None) -> None:
         """Put every entry of a mapping or of pairs, and the keywords, in one atomic commit."""
         pairs = other.items() if hasattr(other, "items") else other
         self._apply([*pairs, *keywords.items()])

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from millpond import errors
 
-__all__ = ["Der", "DObjNotFound", "DaosErrorCode", "InvalidModeError", "PyDError", "translated"]
+__all__ = ["DObjNotFound", "DaosErrorCode", "Der", "InvalidModeError", "PyDError", "translated"]
 
 
 class Der(IntEnum):
