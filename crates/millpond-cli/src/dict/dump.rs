@@ -58,9 +58,13 @@ impl DumpCommand {
         let everything = self.range.is_everything();
         let (range, limit) = self.range.decode(self.hex)?;
         let dict = self.dict.read()?;
-        let progress = output.progress("dumping", if everything { Some(dict.len()?) } else { None });
         let sink = Sink::new(self.output.as_deref())?;
         let to_output = matches!(sink, Sink::Output);
+        // A bar would be drawn into the lines that a person looks at.
+        let progress = match to_output && output.is_terminal() {
+            true => None,
+            false => Some(output.progress("dumping", if everything { Some(dict.len()?) } else { None })),
+        };
         let as_array = to_output && output.is_json();
         if as_array {
             output.begin("[", "]")?;
@@ -75,7 +79,9 @@ impl DumpCommand {
             } else {
                 dump.parts(&dict, entry.key())?;
             }
-            progress.advance(1);
+            if let Some(progress) = &progress {
+                progress.advance(1);
+            }
         }
         let Dump { sink, entries: count, bytes, .. } = dump;
         sink.finish()?;
