@@ -19,7 +19,7 @@ use super::{
 use crate::{
     bugs::{Bug, planted},
     control::{LockGuard, LockName},
-    log::{LogFile, file_name},
+    log::{LogFile, LogHeader, file_name},
     manifest::{Manifest, RunEntry},
     read::State,
     run::{Entry, Run, RunId, RunSummary, RunWriter},
@@ -114,7 +114,8 @@ impl Engine {
             Ok(())
         })?;
         let first = state.manifest.log_file;
-        let log_bytes = self.log_base(boundary.file)? - self.log_base(first)?;
+        let (begins, ends) = (self.log_header(first)?, self.log_header(boundary.file)?);
+        let log_bytes = ends.base - begins.base;
         let written = summary.as_ref().map_or(0, |summary| summary.bytes);
         self.options.space.charge_anyway(written);
         let generation = self.replace_manifest(|manifest| {
@@ -129,7 +130,7 @@ impl Engine {
                 manifest.adjust_segment(*segment, *bytes);
             }
             manifest.log_file = boundary.file;
-            manifest.horizon = manifest.horizon.max(needed.from);
+            manifest.horizon = manifest.horizon.max(ends.epoch);
         })?;
         self.adopt(&mut lock(&self.applier))?;
         self.options.space.release(log_bytes);
@@ -160,8 +161,8 @@ impl Engine {
         ended
     }
 
-    fn log_base(&self, number: u64) -> Result<u64> {
-        Ok(LogFile::open(&self.media, &self.log_dir(), self.container, number)?.header.base)
+    fn log_header(&self, number: u64) -> Result<LogHeader> {
+        Ok(LogFile::open(&self.media, &self.log_dir(), self.container, number)?.header)
     }
 
     /// Writes a run with what `fill` adds to it, synced with its directory entry; none if that is

@@ -139,6 +139,7 @@ impl Engine {
         let state = self.state();
         let ids: Vec<u64> = runs.iter().map(|run| run.summary().id.0).collect();
         let needed = self.needed(&state.manifest.retained)?;
+        let epoch = runs.iter().map(|run| run.summary().epoch_max).max().unwrap_or_default();
         let mut changes: BTreeMap<SegmentId, i64> = BTreeMap::new();
         let mut mover = Mover { engine: self, writer: None, written: Vec::new(), buffer: Vec::new() };
         let records = runs.iter().map(|run| run.summary().records).sum();
@@ -188,7 +189,7 @@ impl Engine {
             for (segment, bytes) in &changes {
                 manifest.adjust_segment(*segment, *bytes);
             }
-            manifest.horizon = manifest.horizon.max(needed.from);
+            manifest.horizon = manifest.horizon.max(epoch);
         })?;
         mover.named();
         self.adopt(&mut lock(&self.applier))?;

@@ -12,12 +12,16 @@ use crate::{
     tail::{counter_entry, counter_value},
 };
 
-/// The epochs that someone may still read at.
+/// What a merge has to keep beside the newest version of each key.
+///
+/// Open views are no part of it: a view holds the tails and runs of its state, so that no merge
+/// takes anything from it.
 #[derive(Clone, Debug)]
 pub(super) struct Needed {
-    /// Everything from here on.
-    pub(super) from: Epoch,
-    /// And these, ascending.
+    /// Tombstones of later epochs stay: a transaction that began here must see that something was
+    /// removed from the range that it scanned.
+    pub(super) tombstones_after: Epoch,
+    /// Epochs that stay readable, ascending.
     pub(super) retained: Vec<Epoch>,
 }
 
@@ -27,10 +31,8 @@ impl Needed {
         if planted(Bug::DropNeededVersions) {
             return false;
         }
-        newer > self.from || {
-            let first = self.retained.partition_point(|&epoch| epoch < version);
-            self.retained.get(first).is_some_and(|&epoch| epoch < newer)
-        }
+        let first = self.retained.partition_point(|&epoch| epoch < version);
+        self.retained.get(first).is_some_and(|&epoch| epoch < newer)
     }
 }
 
@@ -69,7 +71,7 @@ pub(super) fn keep(
         }
     }
     if let Some((epoch, Entry::Tombstone)) = kept.last()
-        && (planted(Bug::DropTombstonesEarly) || (*epoch <= needed.from && is_oldest(*epoch)?))
+        && (planted(Bug::DropTombstonesEarly) || (*epoch <= needed.tombstones_after && is_oldest(*epoch)?))
     {
         kept.pop();
     }
@@ -80,15 +82,16 @@ impl Engine {
     /// The epochs that live processes and retained epochs need, given what the manifest retains.
     pub(super) fn needed(&self, retained: &[Epoch]) -> Result<Needed> {
         self.clear_dead_slots()?;
-        let mut from = self.state().epoch();
+        self.update_slot();
+        let mut tombstones_after = self.state().epoch();
         for slot in self.control.slots() {
             if slot.serial.load(Ordering::SeqCst) != 0 {
-                from = from.min(Epoch(slot.epoch.load(Ordering::SeqCst)));
+                tombstones_after = tombstones_after.min(Epoch(slot.epoch.load(Ordering::SeqCst)));
             }
         }
         let mut retained = retained.to_vec();
         retained.sort_unstable();
-        Ok(Needed { from, retained })
+        Ok(Needed { tombstones_after, retained })
     }
 
     /// The oldest manifest that a live process uses.
@@ -131,8 +134,10 @@ mod tests {
     }
 
     fn epochs(versions: Vec<Kept>, from: u64, retained: &[u64], is_oldest: bool) -> Vec<u64> {
-        let needed =
-            Needed { from: Epoch(from), retained: retained.iter().map(|&epoch| Epoch(epoch)).collect() };
+        let needed = Needed {
+            tombstones_after: Epoch(from),
+            retained: retained.iter().map(|&epoch| Epoch(epoch)).collect(),
+        };
         let kept = keep(versions, &needed, |_| Ok(is_oldest), &mut |_| ()).expect("no reads");
         kept.iter().map(|(epoch, _)| epoch.0).collect()
     }
@@ -141,12 +146,12 @@ mod tests {
     fn the_newest_is_kept_and_what_an_epoch_sees() {
         let versions = || vec![put(30), put(20), put(10)];
         assert_eq!(epochs(versions(), 40, &[], false), [30]);
-        assert_eq!(epochs(versions(), 25, &[], false), [30, 20]);
-        assert_eq!(epochs(versions(), 20, &[], false), [30, 20]);
-        assert_eq!(epochs(versions(), 19, &[], false), [30, 20, 10]);
+        assert_eq!(epochs(versions(), 15, &[], false), [30]);
         assert_eq!(epochs(versions(), 40, &[15], false), [30, 10]);
+        assert_eq!(epochs(versions(), 40, &[20], false), [30, 20]);
         assert_eq!(epochs(versions(), 40, &[10, 29], false), [30, 20, 10]);
         assert_eq!(epochs(versions(), 40, &[9], false), [30]);
+        assert_eq!(epochs(versions(), 40, &[30], false), [30]);
     }
 
     #[test]
@@ -154,7 +159,7 @@ mod tests {
         let dead = || vec![(Epoch(30), Entry::Tombstone), put(20)];
         assert_eq!(epochs(dead(), 40, &[], false), [30]);
         assert!(epochs(dead(), 40, &[], true).is_empty());
-        assert_eq!(epochs(dead(), 25, &[], true), [30, 20]);
+        assert_eq!(epochs(dead(), 25, &[], true), [30]);
         assert_eq!(epochs(dead(), 40, &[25], true), [30, 20]);
         assert_eq!(epochs(vec![(Epoch(30), Entry::Tombstone)], 29, &[], true), [30]);
     }
@@ -166,10 +171,10 @@ mod tests {
             (Epoch(2), Entry::Counter(10)),
             (Epoch(1), counter_entry(100)),
         ];
-        let needed = |from| Needed { from: Epoch(from), retained: Vec::new() };
-        let all = keep(versions.clone(), &needed(9), |_| Ok(true), &mut |_| ()).expect("no reads");
+        let needed = |retained| Needed { tombstones_after: Epoch(9), retained };
+        let all = keep(versions.clone(), &needed(Vec::new()), |_| Ok(true), &mut |_| ()).expect("no reads");
         assert_eq!(all, [(Epoch(3), counter_entry(111))]);
-        let some = keep(versions, &needed(2), |_| Ok(true), &mut |_| ()).expect("no reads");
+        let some = keep(versions, &needed(vec![Epoch(2)]), |_| Ok(true), &mut |_| ()).expect("no reads");
         assert_eq!(some, [(Epoch(3), Entry::Counter(1)), (Epoch(2), counter_entry(110))]);
     }
 }
