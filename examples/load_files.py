@@ -124,7 +124,7 @@ def verify(container: millpond.Container) -> None:
     contents, digests = container.dict("files"), container.dict("digests")
     if len(contents) != len(digests):
         sys.exit(f"{len(contents)} files, but {len(digests)} digests")
-    progress = Progress("verifying", container.query().statistics["bytes_segments_live"])
+    progress = Progress("verifying", container.query().statistics.bytes_segments_live)
     started = time.perf_counter()
     count = total_bytes = changed = 0
     for path, expected in digests.items():
