@@ -47,10 +47,19 @@ struct Inner {
     /// Made by this process and not unlinked.
     own: HashSet<SegmentId>,
     /// Written by this process since it was last synced.
-    unsynced: HashSet<SegmentId>,
+    unsynced: HashMap<SegmentId, Unsynced>,
     /// A sync of these failed: what was in them may be lost, though a later sync succeed.
     failed: HashSet<SegmentId>,
     readers: HashMap<SegmentId, Arc<SegmentReader>>,
+}
+
+/// A segment that was written since it was last synced.
+#[derive(Default)]
+struct Unsynced {
+    /// How many values were finished since: whether one came while a sync was under way.
+    values: u64,
+    /// Held to sync it, so that whoever finds a sync under way waits for its end.
+    turn: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for SegmentPool {
@@ -166,19 +175,30 @@ impl SegmentPool {
             if last.replace(segment) == Some(segment) {
                 continue;
             }
+            let (own, turn) = {
+                let inner = self.inner();
+                let turn = inner.unsynced.get(&segment).map(|unsynced| unsynced.turn.clone());
+                (inner.own.contains(&segment), turn)
+            };
+            // What this process wrote and has synced since needs no other sync.
+            let turn = turn.or_else(|| (!own).then(Arc::default));
             self.check(segment)?;
-            {
-                let mut inner = self.inner();
-                if inner.own.contains(&segment) && !inner.unsynced.remove(&segment) {
-                    continue;
-                }
+            let Some(turn) = turn else { continue };
+            let _turn = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            self.check(segment)?;
+            let values = self.inner().unsynced.get(&segment).map(|unsynced| unsynced.values);
+            if own && values.is_none() {
+                continue;
             }
             let synced = self.reader(segment).and_then(|reader| reader.sync());
+            let mut inner = self.inner();
             if synced.is_err() {
-                let mut inner = self.inner();
                 inner.failed.insert(segment);
                 inner.idle.retain(|file| file.id() != segment);
+            } else if inner.unsynced.get(&segment).map(|unsynced| unsynced.values) == values {
+                inner.unsynced.remove(&segment);
             }
+            drop(inner);
             synced?;
         }
         Ok(())
@@ -260,7 +280,7 @@ impl Writer<'_> {
         if let Some(file) = &mut self.file {
             self.finished.extend(file.finish()?);
             let id = file.id();
-            self.pool.inner().unsynced.insert(id);
+            self.pool.inner().unsynced.entry(id).or_default().values += 1;
         }
         Ok(())
     }
