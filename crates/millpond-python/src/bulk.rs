@@ -44,7 +44,7 @@ pub fn apply(dict: &millpond::Dict, changes: &Bound<'_, PyAny>) -> Result<()> {
             match value {
                 Some(value) => batch.put(key.as_ref(), value.as_ref())?,
                 None => batch.delete(key.as_ref())?,
-            }
+            };
         }
         batch.commit()
     })?;

@@ -1,1 +1,13 @@
-//! What tests of every backend share: the conformance suite, faulty media, the reference model.
+//! What tests of every backend share; never shipped.
+//!
+//! - [`conformance`]: the contracts, clause by clause, for any backend; [`model`] is what they are
+//!   compared with.
+//! - [`crash`]: power cuts, kills and faults at every point of a workload, and what must hold after.
+//! - [`sim`]: a machine in memory that loses power, kills processes and fails calls, replayable
+//!   from a number.
+
+pub mod conformance;
+pub mod crash;
+pub mod model;
+pub mod random;
+pub mod sim;

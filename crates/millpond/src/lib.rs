@@ -1,1 +1,60 @@
 //! Millpond: one store for the data that a pipeline makes.
+//!
+//! A [`Pool`] is a directory (or memory) with a quota; a [`Container`] in it holds dictionaries; a
+//! [`Dict`] maps any bytes to any bytes, in order, shared by threads and processes.
+//!
+//! ```
+//! use millpond::{ContainerOptions, Pool, PoolOptions};
+//!
+//! # fn main() -> millpond::Result<()> {
+//! let pool = Pool::create("mem:example", PoolOptions::default())?;
+//! let container = pool.create_container(Some("kvstore"), ContainerOptions::default())?;
+//! let dict = container.create_dict("planets")?;
+//!
+//! dict.put(b"earth", b"one moon")?;
+//! dict.put_many([("mars", "two moons"), ("venus", "none")])?;
+//!
+//! assert_eq!(dict.len()?, 3);
+//! assert_eq!(dict.get(b"mars")?.as_deref(), Some(&b"two moons"[..]));
+//! for entry in dict.iter()? {
+//!     let (planet, moons) = entry?;
+//!     println!("{}: {}", planet.escape_ascii(), moons.escape_ascii());
+//! }
+//! # Pool::destroy("mem:example", true)
+//! # }
+//! ```
+//!
+//! With a label (`Pool::create("pydaos", …)`) the pool is a directory under [`home`], with a URL
+//! (`file:///data/pool`) any directory; other processes open it by the same name.
+
+mod backend;
+mod catalog;
+mod container;
+mod container_type;
+mod dict;
+mod environment;
+mod home;
+mod layout;
+mod location;
+mod namespace;
+mod pool;
+mod properties;
+mod query;
+mod size;
+
+pub use container::{Container, ContainerOptions, OpenOptions};
+pub use container_type::ContainerType;
+pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueReader, ValueWriter};
+pub use home::home;
+pub use millpond_core::{
+    Damage, Durability, Epoch, Error, ErrorKind, Label, PoolSpace, Result, Statistics, Store, limits,
+};
+pub use pool::{Pool, PoolOptions};
+pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};
+pub use size::{format_size, parse_size};
+pub use uuid::Uuid;
+
+/// The version of this crate.
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

@@ -57,6 +57,11 @@ pub trait Media: fmt::Debug + Send + Sync {
     /// Refuses a directory that the engine can't be safe on, such as a network file system.
     fn check_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// What tells a directory from every other one, if handles of one process are to share it.
+    fn identity(&self, _: &Path) -> io::Result<Option<(u64, u64)>> {
+        Ok(None)
+    }
+
     /// Whether this process was killed, which only a test's medium says: what is dropped from then
     /// on must leave everything as it is.
     fn killed(&self) -> bool {

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::{
         fd::{AsRawFd, FromRawFd, RawFd},
-        unix::fs::{DirBuilderExt, FileExt as _, OpenOptionsExt},
+        unix::fs::{DirBuilderExt, FileExt as _, MetadataExt, OpenOptionsExt},
     },
     path::Path,
     ptr,
@@ -128,6 +128,11 @@ impl Media for SystemMedia {
                 "this is a network file system ({network}), where processes on two machines would not see each other's locks; use a local directory, or a cluster"
             ),
         ))
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        let metadata = fs::metadata(path)?;
+        Ok(Some((metadata.dev(), metadata.ino())))
     }
 }
 

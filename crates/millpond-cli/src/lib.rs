@@ -1,0 +1,47 @@
+//! The command line of Millpond, as a library.
+//!
+//! [`run`] parses the arguments, does the work through the front door (`millpond`) and answers the
+//! exit code. It never ends the process, installs no signal handler and changes no environment
+//! variable, so a host such as a Python interpreter can call it; [`run_with`] also takes the
+//! streams, for tests and for hosts that capture output.
+//!
+//! One file per noun ([`pool`], [`container`], [`dict`], …) holds its arguments and what they do;
+//! [`output`] decides how an answer looks (tables for people, one JSON document for programs), and
+//! [`exit`] has the one table of exit codes.
+
+mod args;
+mod attributes;
+mod completions;
+mod container;
+mod dict;
+mod exit;
+mod failure;
+mod health;
+mod names;
+mod output;
+mod pool;
+mod streams;
+mod version;
+
+use std::ffi::OsString;
+
+pub use args::command;
+pub use exit::EXIT_CODES;
+pub use streams::Streams;
+
+/// Runs `millpond` with the arguments `args`, of which the first is the program's name, on the
+/// streams of the process. Answers the exit code; see [`EXIT_CODES`].
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    run_with(args, &mut Streams::of_process())
+}
+
+/// Runs `millpond` with the arguments `args`, of which the first is the program's name, on
+/// `streams`. Answers the exit code; see [`EXIT_CODES`].
+pub fn run_with(args: impl IntoIterator<Item = OsString>, streams: &mut Streams<'_>) -> u8 {
+    args::dispatch(&args.into_iter().collect::<Vec<_>>(), streams)
+}
+
+/// The Rust in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,61 @@
+//! Progress bars: drawn on a terminal only, gone when the work is done.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two pictures of a spinner.
+const TICK: Duration = Duration::from_millis(120);
+
+/// How far a long command has come.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar towards `total`, or a spinner if nobody knows it; nothing at all unless `drawn`.
+    pub(super) fn new(what: &'static str, total: Option<u64>, drawn: bool) -> Self {
+        let target = if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(total, target).with_message(what);
+        let template = match total {
+            Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} {eta}",
+            None => "{spinner} {msg} {elapsed}",
+        };
+        // The templates are ours, and a test draws them; the default is no worse than none.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if drawn && total.is_none() {
+            bar.enable_steady_tick(TICK);
+        }
+        Self(bar)
+    }
+
+    /// `count` more are done.
+    pub(crate) fn advance(&self, count: u64) {
+        self.0.inc(count);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_are_well_formed() {
+        for template in ["{msg} {wide_bar} {human_pos}/{human_len} {eta}", "{spinner} {msg} {elapsed}"] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_hidden_bar_counts() {
+        let progress = Progress::new("loading", Some(10), false);
+        progress.advance(3);
+        assert_eq!(progress.0.position(), 3);
+    }
+}

@@ -1,0 +1,14 @@
+//! The command line, as people and programs meet it.
+//!
+//! Every scenario runs twice: as a process of its own for each command, on pools in a temporary
+//! directory; and through the library in this process, on pools in memory. See [`bench`].
+
+mod arguments;
+mod bench;
+mod container;
+mod dict;
+mod docs;
+mod health;
+mod output;
+mod pool;
+mod transfer;

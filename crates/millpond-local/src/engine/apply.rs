@@ -1,0 +1,235 @@
+//! Catching up: what any process published becomes part of this one's state.
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use millpond_core::{Epoch, Error, ErrorKind, Result};
+
+use super::{Engine, lock};
+use crate::{
+    log::{LogFile, LogOp, Ops, RECORD_HEADER_BYTES, RecordHeader, parse},
+    manifest::Manifest,
+    read::State,
+    run::{Run, RunId},
+    tail::{BulkRun, Change, Tail},
+    wire::Malformed,
+};
+
+/// Bytes of the log to read at a time.
+const READ_BYTES: u64 = 1 << 20;
+
+/// Where this process stands in the log.
+#[derive(Debug)]
+pub(super) struct Applier {
+    pub(super) file: LogFile,
+    /// Log offset behind the last record that was applied.
+    pub(super) offset: u64,
+    /// Its checksum.
+    pub(super) chain: u64,
+    /// Its epoch.
+    pub(super) epoch: Epoch,
+}
+
+impl Applier {
+    /// At the first record of a file.
+    pub(super) fn at(file: LogFile) -> Self {
+        Self { offset: file.header.base, chain: file.header.chain, epoch: file.header.epoch, file }
+    }
+}
+
+impl Engine {
+    /// Applies all that is published.
+    pub(super) fn catch_up(&self) -> Result<()> {
+        self.catch_up_with(&mut lock(&self.applier))
+    }
+
+    pub(super) fn catch_up_with(&self, applier: &mut Applier) -> Result<()> {
+        let words = self.control.words();
+        if words.generation.load(Ordering::Acquire) > self.state().manifest.generation {
+            self.adopt(applier)?;
+        }
+        let published = words.published.load(Ordering::Acquire);
+        // A new file counts even before it holds a record: nobody may append to the old one.
+        while applier.offset < published || words.log_file.load(Ordering::Acquire) > applier.file.number() {
+            let mut end = published.min(applier.file.end());
+            if words.log_file.load(Ordering::Acquire) > applier.file.number() {
+                match LogFile::open(&self.media, &self.log_dir(), self.container, applier.file.number() + 1) {
+                    Ok(next) if next.header.base <= applier.offset => {
+                        self.switch_file(applier, next);
+                        continue;
+                    }
+                    // After a failed sync, records were written again, and the rest is there only.
+                    Ok(next) => end = end.min(next.header.base),
+                    // Its records are in a run by now.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.adopt(applier)?;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if applier.offset >= end {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "log file {} ends before the one that follows it begins; close the container everywhere and check it",
+                        applier.file.path().display(),
+                    ),
+                ));
+            }
+            self.replay(applier, end)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on in the next log file, with a tail of its own.
+    pub(super) fn switch_file(&self, applier: &mut Applier, next: LogFile) {
+        let state = self.state();
+        let mut tails = vec![Arc::new(Tail::new(next.number()))];
+        tails.extend(state.tails.iter().cloned());
+        applier.file = next;
+        self.set_state(State::new(state.manifest.clone(), tails, state.runs.clone(), state.epoch()));
+    }
+
+    /// Applies records of the current file, some or all of those up to `end`.
+    fn replay(&self, applier: &mut Applier, end: u64) -> Result<()> {
+        let length_of =
+            |bytes: &[u8]| bytes.first_chunk().map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
+        let mut bytes = applier.file.read(applier.offset, READ_BYTES.min(end - applier.offset))?;
+        if length_of(&bytes) > bytes.len() as u64 {
+            bytes = applier.file.read(applier.offset, length_of(&bytes).min(end - applier.offset))?;
+        }
+        let bytes = Bytes::from(bytes);
+        let mut place = 0;
+        while applier.offset < end {
+            let rest = &bytes[place..];
+            let is_cut_off = rest.len() < RECORD_HEADER_BYTES || length_of(rest) > rest.len() as u64;
+            if place > 0 && is_cut_off {
+                return Ok(());
+            }
+            let Some(header) =
+                parse(rest, self.container, applier.offset).filter(|header| header.chain == applier.chain)
+            else {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "log file {}, offset {}: a published record is damaged; close the container everywhere and check it",
+                        applier.file.path().display(),
+                        applier.file.place(applier.offset),
+                    ),
+                ));
+            };
+            let payload = bytes
+                .slice(place + RECORD_HEADER_BYTES..place + RECORD_HEADER_BYTES + header.payload as usize);
+            place += header.length as usize;
+            self.apply(applier, &header, &payload)?;
+        }
+        Ok(())
+    }
+
+    /// Applies one record, which begins at the applier's offset, and makes it visible.
+    pub(super) fn apply(&self, applier: &mut Applier, header: &RecordHeader, payload: &Bytes) -> Result<()> {
+        let malformed = |what: Malformed| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "log file {}, offset {}: {what}",
+                    applier.file.path().display(),
+                    applier.file.place(applier.offset)
+                ),
+            )
+        };
+        let end = applier.offset + u64::from(header.length);
+        let state = self.state();
+        let tail = state.newest_tail();
+        let mut changes = Vec::new();
+        for op in Ops::new(payload) {
+            match op.map_err(malformed)? {
+                LogOp::Put { key, value, extents } => {
+                    if !header.segments_synced && !extents.is_empty() {
+                        lock(&self.unsynced_extents).extend(extents.iter().map(|extent| (end, *extent)));
+                    }
+                    changes.push((key, Change::Put(value, extents)));
+                }
+                LogOp::Delete { key } => changes.push((key, Change::Delete)),
+                LogOp::Adjust { key, delta } => changes.push((key, Change::Adjust(delta))),
+                LogOp::Run { id, segments } => {
+                    let run = self.open_run(id, Some(header.epoch))?;
+                    tail.add_bulk(BulkRun { run, epoch: header.epoch, segments });
+                }
+            }
+        }
+        tail.apply(header.epoch, changes.into_iter());
+        applier.offset = end;
+        applier.chain = header.checksum;
+        applier.epoch = header.epoch;
+        state.advance(header.epoch);
+        self.applied.store(end, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn open_run(&self, id: u64, inherited: Option<Epoch>) -> Result<Arc<Run>> {
+        open_run(self, &self.runs_dir(), id, inherited)
+    }
+
+    /// Takes on the newest manifest: its runs come, and the tails that are in them go.
+    pub(super) fn adopt(&self, applier: &mut Applier) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            match self.try_adopt(applier) {
+                // Replaced while we opened what it names: read it again.
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < 100 => tries += 1,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(error.with_kind(ErrorKind::Corrupt));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_adopt(&self, applier: &mut Applier) -> Result<()> {
+        let manifest = Arc::new(Manifest::load(&self.media, &self.dir, self.container)?);
+        let state = self.state();
+        if manifest.generation <= state.manifest.generation {
+            return Ok(());
+        }
+        let known = |id: u64| {
+            let in_tails = state
+                .tails
+                .iter()
+                .flat_map(|tail| tail.bulk())
+                .map(|bulk| bulk.run)
+                .find(|run| run.summary().id.0 == id);
+            state.runs.iter().find(|run| run.summary().id.0 == id).cloned().or(in_tails)
+        };
+        let mut runs = Vec::with_capacity(manifest.runs.len());
+        for entry in &manifest.runs {
+            runs.push(match known(entry.id) {
+                Some(run) => run,
+                None => self.open_run(entry.id, entry.inherited)?,
+            });
+        }
+        let mut tails: Vec<_> =
+            state.tails.iter().filter(|tail| tail.file >= manifest.log_file).cloned().collect();
+        let mut epoch = state.epoch();
+        if applier.file.number() < manifest.log_file {
+            let file = LogFile::open(&self.media, &self.log_dir(), self.container, manifest.log_file)?;
+            tails = vec![Arc::new(Tail::new(file.number()))];
+            *applier = Applier::at(file);
+            epoch = epoch.max(applier.epoch);
+            self.applied.store(applier.offset, Ordering::Release);
+        }
+        self.set_state(State::new(manifest, tails, runs, epoch));
+        Ok(())
+    }
+}
+
+fn open_run(engine: &Engine, dir: &Path, id: u64, inherited: Option<Epoch>) -> Result<Arc<Run>> {
+    let id = RunId(id);
+    let run =
+        Run::open(&engine.media, &dir.join(id.file_name()), id, engine.container, inherited, &engine.cache)?;
+    Ok(Arc::new(run))
+}

@@ -1,0 +1,103 @@
+//! The engine's thread: syncs what is unsynced, checkpoints, compacts, follows other processes.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use super::Engine;
+use crate::bugs::{self, Bug, planted};
+
+/// How long what is unsynced may wait (rule 6 says half a second).
+const INTERVAL: Duration = Duration::from_millis(400);
+
+/// Wakes and stops the thread.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    signal: Arc<Signal>,
+}
+
+#[derive(Debug, Default)]
+struct Signal {
+    state: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    work: bool,
+    stop: bool,
+}
+
+impl Background {
+    /// Begins the thread. It holds the engine only while it works.
+    pub(super) fn start(engine: &Arc<Engine>) {
+        let signal = engine.background.signal.clone();
+        let engine = Arc::downgrade(engine);
+        let thread = std::thread::Builder::new().name("millpond".into());
+        // Without the thread, commits do its work when the backlog is full, and closing syncs.
+        let inherit = bugs::inherit();
+        let _ = thread.spawn(move || {
+            inherit();
+            work(&signal, &engine);
+        });
+    }
+
+    /// There is something to do.
+    pub(super) fn wake(&self) {
+        self.signal.tell(|wanted| wanted.work = true);
+    }
+
+    pub(super) fn stop(&self) {
+        self.signal.tell(|wanted| wanted.stop = true);
+    }
+}
+
+impl Signal {
+    fn tell(&self, what: impl FnOnce(&mut Wanted)) {
+        what(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits for work or for the interval to end; false if there is to be no more.
+    fn wait(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, INTERVAL, |wanted| !wanted.work && !wanted.stop)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.work = false;
+        !state.stop
+    }
+}
+
+fn work(signal: &Signal, engine: &Weak<Engine>) {
+    while signal.wait() {
+        let Some(engine) = engine.upgrade() else { return };
+        if engine.check().is_err() {
+            return;
+        }
+        // What fails here fails again, with its error, for the next caller who needs it.
+        let _ = engine.tend();
+    }
+}
+
+impl Engine {
+    /// What has to be done now and then.
+    pub(super) fn tend(&self) -> millpond_core::Result<()> {
+        self.catch_up()?;
+        if !planted(Bug::NoPeriodicSync) {
+            self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
+        }
+        if self.state().tails.len() > 1 {
+            self.checkpoint(false)?;
+        }
+        while self.compact_step()? {
+            self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
+        }
+        if self.control.words().writable.load(std::sync::atomic::Ordering::Acquire) != 0 {
+            self.make_reserve();
+        }
+        self.collect_garbage()
+    }
+}

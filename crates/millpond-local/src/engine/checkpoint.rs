@@ -1,0 +1,246 @@
+//! Checkpoints: the records of finished log files become a sorted run.
+//!
+//! Order: the log is synced up to the end of those files (when the next one was begun), the run is
+//! written and synced, then the manifest names it and begins the log behind them, then the files
+//! go. A crash between any two leaves a run that nobody names, or files that nobody needs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use millpond_core::{Epoch, Error, ErrorKind, Result};
+
+use super::{
+    Engine, PATIENCE_MAINTENANCE, lock,
+    retention::{Kept, keep},
+};
+use crate::{
+    bugs::{Bug, planted},
+    control::{LockGuard, LockName},
+    log::{LogFile, LogHeader, file_name},
+    manifest::{Manifest, RunEntry},
+    read::State,
+    run::{Entry, Run, RunId, RunSummary, RunWriter},
+    tail::Tail,
+};
+
+/// Finished log files that may wait for a checkpoint before writers have to.
+const BACKLOG_FILES_MAX: usize = 2;
+
+/// Runs above which writers have to wait for a merge.
+const BACKLOG_RUNS_MAX: usize = 48;
+
+/// Finished log files that memory is given to when no checkpoint can be written.
+const BACKLOG_FILES_LIMIT: usize = 12;
+
+impl Engine {
+    /// Makes a writer wait while checkpoints or merges are behind, so that memory and reads stay
+    /// bounded. A full disk doesn't stop it at once: deletes must get through.
+    pub(super) fn slow_down(&self) -> Result<()> {
+        let state = self.state();
+        let files = state.tails.len() - 1;
+        let result = if files >= BACKLOG_FILES_MAX {
+            self.checkpoint(false)
+        } else if state.runs.len() >= BACKLOG_RUNS_MAX {
+            self.compact_step().map(drop)
+        } else {
+            return Ok(());
+        };
+        match result {
+            Err(error) if error.kind() == ErrorKind::NoSpace && files < BACKLOG_FILES_LIMIT => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Takes the maintenance lock, and settles what a dead holder left.
+    pub(super) fn maintenance_lock(&self) -> Result<LockGuard<'_>> {
+        self.ensure_writable()?;
+        let guard = self.control.lock(LockName::Maintenance, PATIENCE_MAINTENANCE)?;
+        if guard.abandoned {
+            // It may have replaced the manifest and not said so.
+            match Manifest::load(&self.media, &self.dir, self.container) {
+                Ok(manifest) => {
+                    self.control.words().generation.fetch_max(manifest.generation, Ordering::AcqRel);
+                }
+                // The next holder has to look, then: it would count the same records twice.
+                Err(error) => {
+                    guard.abandon();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(guard)
+    }
+
+    /// Turns the records of finished log files into a run; with `all`, ends the current one first.
+    pub(super) fn checkpoint(&self, all: bool) -> Result<()> {
+        let _turn = lock(&self.maintenance_turn);
+        let guard = self.maintenance_lock()?;
+        let result = self.with_reserve(|| self.checkpoint_locked(all));
+        if result.is_err() {
+            guard.abandon();
+        }
+        result
+    }
+
+    pub(super) fn checkpoint_locked(&self, all: bool) -> Result<()> {
+        if all {
+            self.end_log_file()?;
+        }
+        self.catch_up()?;
+        let state = self.state();
+        let (boundary, finished) = (&state.tails[0], &state.tails[1..]);
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let needed = self.needed(&state.manifest.retained)?;
+        let mut changes = BTreeMap::new();
+        let versions = collect(finished)?;
+        let summary = self.write_run(versions.len() as u64, |writer| {
+            for (key, versions) in versions {
+                let is_oldest = |epoch| Ok(is_oldest(&state, &[], &key, epoch));
+                for (epoch, entry) in keep(versions, &needed, is_oldest, &mut |_| ())? {
+                    if let Entry::Put { extents, .. } = &entry {
+                        for extent in extents {
+                            *changes.entry(extent.segment).or_insert(0) += extent.length as i64;
+                        }
+                    }
+                    writer.add(&key, epoch, entry.as_ref())?;
+                }
+            }
+            Ok(())
+        })?;
+        let first = state.manifest.log_file;
+        let (begins, ends) = (self.log_header(first)?, self.log_header(boundary.file)?);
+        let log_bytes = ends.base - begins.base;
+        let written = summary.as_ref().map_or(0, |summary| summary.bytes);
+        self.options.space.charge_anyway(written);
+        let generation = self.replace_manifest(|manifest| {
+            for bulk in finished.iter().flat_map(|tail| tail.bulk()) {
+                manifest.runs.push(run_entry(bulk.run.summary(), Some(bulk.epoch)));
+                for (segment, bytes) in &bulk.segments {
+                    manifest.adjust_segment(*segment, *bytes as i64);
+                }
+            }
+            manifest.runs.extend(summary.as_ref().map(|summary| run_entry(summary, None)));
+            for (segment, bytes) in &changes {
+                manifest.adjust_segment(*segment, *bytes);
+            }
+            manifest.log_file = boundary.file;
+            manifest.horizon = manifest.horizon.max(ends.epoch);
+        })?;
+        self.adopt(&mut lock(&self.applier))?;
+        self.options.space.release(log_bytes);
+        let mut obsolete = lock(&self.obsolete);
+        for number in first..boundary.file {
+            obsolete.push((generation, self.log_dir().join(file_name(number)), 0));
+        }
+        drop(obsolete);
+        // The state pins the files that were just replaced.
+        drop(state);
+        self.collect_garbage()
+    }
+
+    /// Ends the current log file, if it holds anything.
+    fn end_log_file(&self) -> Result<()> {
+        let guard = self.commit_lock()?;
+        let mut applier = lock(&self.applier);
+        let ended = self.make_ready(&guard, &mut applier).and_then(|()| {
+            if applier.offset == applier.file.header.base {
+                return Ok(());
+            }
+            self.with_reserve(|| self.roll(&mut applier, 0))
+        });
+        drop(applier);
+        if ended.is_err() {
+            guard.abandon();
+        }
+        ended
+    }
+
+    fn log_header(&self, number: u64) -> Result<LogHeader> {
+        Ok(LogFile::open(&self.media, &self.log_dir(), self.container, number)?.header)
+    }
+
+    /// Writes a run with what `fill` adds to it, synced with its directory entry; none if that is
+    /// nothing.
+    pub(super) fn write_run(
+        &self,
+        records: u64,
+        fill: impl FnOnce(&mut RunWriter) -> Result<()>,
+    ) -> Result<Option<RunSummary>> {
+        let id = RunId(self.new_file_id()?);
+        let path = self.runs_dir().join(id.file_name());
+        let mut writer = RunWriter::create(&self.media, &path, id, self.container, records)?;
+        fill(&mut writer)?;
+        if writer.records() == 0 {
+            return Ok(None);
+        }
+        let summary = writer.finish()?;
+        let dir = self.runs_dir();
+        if !planted(Bug::ManifestBeforeRun) {
+            self.media
+                .sync_dir(&dir)
+                .map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
+        }
+        Ok(Some(summary))
+    }
+
+    /// Replaces the manifest by what `change` makes of it; answers its generation. Under the
+    /// maintenance lock, or under the commit lock while nothing is writable yet.
+    pub(super) fn replace_manifest(&self, change: impl FnOnce(&mut Manifest)) -> Result<u64> {
+        let mut manifest = Manifest::load(&self.media, &self.dir, self.container)?;
+        change(&mut manifest);
+        manifest.runs.sort_by_key(|run| std::cmp::Reverse(run.epoch_max));
+        manifest.generation += 1;
+        manifest.store(&self.media, &self.dir)?;
+        self.control.words().generation.store(manifest.generation, Ordering::Release);
+        Ok(manifest.generation)
+    }
+}
+
+/// The versions of every key in finished tails (newest tail first), newest first.
+fn collect(tails: &[Arc<Tail>]) -> Result<BTreeMap<Bytes, Vec<Kept>>> {
+    let mut all: BTreeMap<Bytes, Vec<Kept>> = BTreeMap::new();
+    for tail in tails {
+        tail.for_each(|key, versions| {
+            let list = all.entry(key.clone()).or_default();
+            let first = list.len();
+            list.extend(versions.all().map(|version| (version.epoch, version.entry.clone())));
+            // In a tail a counter holds its sum so far; in a run, what was added since the version
+            // before.
+            for place in first + 1..list.len() {
+                if let (_, Entry::Counter(below)) = list[place]
+                    && let (_, Entry::Counter(sum)) = &mut list[place - 1]
+                {
+                    *sum = sum.wrapping_sub(below);
+                }
+            }
+            Ok::<(), Error>(())
+        })?;
+    }
+    Ok(all)
+}
+
+/// Whether no run but those in `merged` may hold a version of `key` older than `epoch`.
+pub(super) fn is_oldest(state: &State, merged: &[u64], key: &[u8], epoch: Epoch) -> bool {
+    let may_hold = |run: &Arc<Run>| {
+        !merged.contains(&run.summary().id.0) && run.summary().epoch_min < epoch && run.may_contain(key)
+    };
+    !state.runs.iter().any(may_hold)
+        && !state.tails.iter().any(|tail| tail.bulk().iter().any(|bulk| may_hold(&bulk.run)))
+}
+
+pub(super) fn run_entry(summary: &RunSummary, inherited: Option<Epoch>) -> RunEntry {
+    RunEntry {
+        id: summary.id.0,
+        inherited,
+        bytes: summary.bytes,
+        records: summary.records,
+        epoch_min: summary.epoch_min,
+        epoch_max: summary.epoch_max,
+    }
+}

@@ -1,0 +1,341 @@
+//! Compaction: runs of like size are merged, and live bytes leave segments that are mostly dead.
+//!
+//! Geometric: runs of one size class (a factor of four wide) are merged when there are four of
+//! them, so that a record is rewritten once a class, and a read asks few runs. Segment bytes move
+//! only here, inside the merge of a run that points to them: the new run points to where they went,
+//! under the same epochs (rule 16).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
+
+use millpond_core::{ErrorKind, Extent, Result, SegmentId, SegmentWriter};
+
+use super::{
+    Engine,
+    checkpoint::{is_oldest, run_entry},
+    lock,
+    retention::{Kept, keep},
+};
+use crate::{
+    bugs::{Bug, planted},
+    read::State,
+    run::{Entry, Run, RunCursor},
+    segments::Writer,
+};
+
+/// Runs of one size class that are merged at once.
+const FAN_IN: usize = 4;
+
+/// Bytes of the smallest size class.
+const CLASS_BYTES: u64 = 256 << 10;
+
+/// Bytes to move from segment to segment at a time.
+const MOVE_BYTES: usize = 1 << 20;
+
+impl Engine {
+    /// Merges the runs that are worth it, once; answers whether there were any.
+    pub(super) fn compact_step(&self) -> Result<bool> {
+        self.catch_up()?;
+        if self.pick(&self.state()).is_none() {
+            return Ok(false);
+        }
+        let _turn = lock(&self.maintenance_turn);
+        let guard = self.maintenance_lock()?;
+        let merged = self.with_reserve(|| {
+            self.catch_up()?;
+            match self.pick(&self.state()) {
+                Some(picked) => self.merge(&picked, &self.victims(3, 4)?).map(|()| true),
+                None => Ok(false),
+            }
+        });
+        if merged.is_err() {
+            guard.abandon();
+        }
+        merged
+    }
+
+    /// Puts everything into one run, and gives back what is dead.
+    pub(super) fn compact_all(&self) -> Result<()> {
+        self.segments.seal_idle();
+        let _turn = lock(&self.maintenance_turn);
+        let guard = self.maintenance_lock()?;
+        let result = self.with_reserve(|| {
+            self.checkpoint_locked(true)?;
+            let state = self.state();
+            let victims = self.victims(1, 4)?;
+            if state.runs.len() > 1
+                || !victims.is_empty()
+                || state.runs.iter().any(|run| self.is_worth_rewriting(run))
+            {
+                self.merge(&state.runs, &victims)?;
+            }
+            // The state pins the files that were just replaced.
+            drop(state);
+            self.drop_dead_segments()?;
+            self.collect_garbage()
+        });
+        if result.is_err() {
+            guard.abandon();
+        }
+        result
+    }
+
+    /// Whether a run alone may hold what nobody needs any more.
+    fn is_worth_rewriting(&self, run: &Run) -> bool {
+        run.summary().epoch_min != run.summary().epoch_max
+            && !lock(&self.unmergeable).contains(&run.summary().id.0)
+    }
+
+    /// The runs to merge next: neighbours in age, of like size.
+    fn pick(&self, state: &State) -> Option<Vec<Arc<Run>>> {
+        let unmergeable = lock(&self.unmergeable);
+        let class = |run: &Arc<Run>| (run.summary().bytes.max(CLASS_BYTES) / CLASS_BYTES).ilog2() / 2;
+        let can = |run: &&Arc<Run>| !unmergeable.contains(&run.summary().id.0);
+        (0..state.runs.len()).find_map(|first| {
+            let greatest = class(&state.runs[first]);
+            let picked: Vec<_> = state.runs[first..]
+                .iter()
+                .take_while(|run| class(run) <= greatest)
+                .filter(can)
+                .cloned()
+                .collect();
+            (picked.len() >= FAN_IN).then_some(picked)
+        })
+    }
+
+    /// Segments of which at least `part` of `whole` bytes are dead, and which this process may move.
+    fn victims(&self, part: u64, whole: u64) -> Result<BTreeSet<SegmentId>> {
+        let state = self.state();
+        let mut victims = BTreeSet::new();
+        for (segment, live) in &state.manifest.segments {
+            if *live == 0 || !self.may_take(*segment) {
+                continue;
+            }
+            let length = self.segments.reader(*segment).and_then(|reader| reader.length());
+            // A segment that can't be opened is left as it is, for `check` to report.
+            if let Ok(length) = length
+                && length.saturating_sub(*live) * whole >= length * part
+            {
+                victims.insert(*segment);
+            }
+        }
+        Ok(victims)
+    }
+
+    /// Whether nobody appends to the segment any more, or has it in a commit to come.
+    fn may_take(&self, segment: SegmentId) -> bool {
+        match self.creator(segment.0) {
+            Some(serial) if serial == self.serial => self.segments.is_released(segment),
+            Some(serial) => !self.is_alive(serial),
+            None => true,
+        }
+    }
+
+    /// Merges runs into one. Under the maintenance lock.
+    fn merge(&self, runs: &[Arc<Run>], victims: &BTreeSet<SegmentId>) -> Result<()> {
+        let state = self.state();
+        let ids: Vec<u64> = runs.iter().map(|run| run.summary().id.0).collect();
+        let needed = self.needed(&state.manifest.retained)?;
+        let epoch = runs.iter().map(|run| run.summary().epoch_max).max().unwrap_or_default();
+        let mut changes: BTreeMap<SegmentId, i64> = BTreeMap::new();
+        let mut mover = Mover { engine: self, writer: None, written: Vec::new(), buffer: Vec::new() };
+        let records = runs.iter().map(|run| run.summary().records).sum();
+        let merged = self.write_run(records, |writer| {
+            let mut merge = Merge::new(runs)?;
+            while let Some((key, versions)) = merge.next()? {
+                let mut dropped = |entry: &Entry| count(&mut changes, entry, -1);
+                let is_oldest = |epoch| Ok(is_oldest(&state, &ids, &key, epoch));
+                // A tombstone that goes is none of the kept, and names no bytes.
+                for (epoch, mut entry) in keep(versions, &needed, is_oldest, &mut dropped)? {
+                    if let Entry::Put { extents, .. } = &mut entry
+                        && extents.iter().any(|extent| victims.contains(&extent.segment))
+                    {
+                        for extent in extents.iter() {
+                            *changes.entry(extent.segment).or_insert(0) -= extent.length as i64;
+                        }
+                        let moved = mover.move_extents(extents)?;
+                        for extent in &moved {
+                            *changes.entry(extent.segment).or_insert(0) += extent.length as i64;
+                        }
+                        if !planted(Bug::MoveSegmentsWithoutPointers) {
+                            *extents = moved;
+                        }
+                    }
+                    writer.add(&key, epoch, entry.as_ref())?;
+                }
+            }
+            Ok(())
+        });
+        let summary = match merged {
+            Ok(summary) => summary,
+            Err(error) => {
+                if error.kind() == ErrorKind::Corrupt {
+                    // A run that can't be read through stays as it is: nothing of it is dropped.
+                    let mut unmergeable = lock(&self.unmergeable);
+                    unmergeable
+                        .extend(runs.iter().filter(|run| is_damaged(run)).map(|run| run.summary().id.0));
+                }
+                return Err(error);
+            }
+        };
+        mover.sync()?;
+        self.options.space.charge_anyway(summary.as_ref().map_or(0, |summary| summary.bytes));
+        let generation = self.replace_manifest(|manifest| {
+            manifest.runs.retain(|run| !ids.contains(&run.id));
+            manifest.runs.extend(summary.as_ref().map(|summary| run_entry(summary, None)));
+            for (segment, bytes) in &changes {
+                manifest.adjust_segment(*segment, *bytes);
+            }
+            manifest.horizon = manifest.horizon.max(epoch);
+        })?;
+        mover.named();
+        self.adopt(&mut lock(&self.applier))?;
+        let mut obsolete = lock(&self.obsolete);
+        for run in runs {
+            let path = self.runs_dir().join(run.summary().id.file_name());
+            obsolete.push((generation, path, run.summary().bytes));
+        }
+        drop(obsolete);
+        self.drop_dead_segments()?;
+        self.collect_garbage()
+    }
+
+    /// Takes segments without live bytes out of the manifest, to be unlinked. Under the
+    /// maintenance lock.
+    pub(super) fn drop_dead_segments(&self) -> Result<()> {
+        let manifest = self.state().manifest.clone();
+        // Asked before the tails are: what this process has committed meanwhile is in them.
+        let mut dead: BTreeSet<SegmentId> = manifest
+            .segments
+            .iter()
+            .filter(|(segment, live)| **live == 0 && self.may_take(**segment))
+            .map(|(segment, _)| *segment)
+            .collect();
+        dead.extend(self.segments.own().into_iter().filter(|segment| {
+            !manifest.segments.contains_key(segment) && self.segments.is_released(*segment)
+        }));
+        if dead.is_empty() {
+            return Ok(());
+        }
+        self.catch_up()?;
+        for tail in &self.state().tails {
+            for segment in tail.segments().into_keys() {
+                dead.remove(&segment);
+            }
+        }
+        let mut generation = manifest.generation;
+        if dead.iter().any(|segment| manifest.segments.contains_key(segment)) {
+            generation = self.replace_manifest(|manifest| {
+                manifest.segments.retain(|segment, _| !dead.contains(segment))
+            })?;
+            self.adopt(&mut lock(&self.applier))?;
+        }
+        let mut obsolete = lock(&self.obsolete);
+        for segment in dead {
+            let bytes = self.segments.reader(segment).and_then(|reader| reader.length()).unwrap_or(0);
+            self.segments.forget(segment);
+            obsolete.push((generation, self.segments.path(segment), bytes));
+        }
+        Ok(())
+    }
+}
+
+fn is_damaged(run: &Run) -> bool {
+    let mut damaged = false;
+    run.verify(&mut |_| damaged = true);
+    damaged
+}
+
+fn count(changes: &mut BTreeMap<SegmentId, i64>, entry: &Entry, sign: i64) {
+    if let Entry::Put { extents, .. } = entry {
+        for extent in extents {
+            *changes.entry(extent.segment).or_insert(0) += sign * extent.length as i64;
+        }
+    }
+}
+
+/// Copies bulk bytes to a segment of this process.
+struct Mover<'a> {
+    engine: &'a Engine,
+    writer: Option<Writer<'a>>,
+    /// A segment for each extent that was written.
+    written: Vec<SegmentId>,
+    buffer: Vec<u8>,
+}
+
+impl Mover<'_> {
+    fn move_extents(&mut self, extents: &[Extent]) -> Result<Vec<Extent>> {
+        let engine = self.engine;
+        let writer = self.writer.get_or_insert_with(|| engine.segments.writer(|| engine.new_file_id()));
+        self.buffer.resize(MOVE_BYTES, 0);
+        for extent in extents {
+            let mut offset = 0;
+            while offset < extent.length {
+                let part = &mut self.buffer[..(extent.length - offset).min(MOVE_BYTES as u64) as usize];
+                engine.segments.read(extent, offset, part)?;
+                writer.append(part)?;
+                offset += part.len() as u64;
+            }
+        }
+        let moved = writer.finish()?;
+        self.written.extend(moved.iter().map(|extent| extent.segment));
+        Ok(moved)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.engine.segments.sync(self.written.iter().copied())
+    }
+
+    /// The manifest names what was moved: nothing is pending any more.
+    fn named(self) {
+        self.engine.segments.committed(self.written.iter().copied());
+    }
+}
+
+/// Walks over the keys of several runs, each with all its versions.
+struct Merge {
+    cursors: Vec<RunCursor>,
+}
+
+impl Merge {
+    fn new(runs: &[Arc<Run>]) -> Result<Self> {
+        let mut cursors = Vec::with_capacity(runs.len());
+        for run in runs {
+            let mut cursor = run.cursor();
+            if cursor.seek(Bound::Unbounded)? {
+                cursors.push(cursor);
+            }
+        }
+        Ok(Self { cursors })
+    }
+
+    /// The next key with its versions, newest first.
+    fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<Kept>)>> {
+        let Some(least) = self.cursors.iter().map(|cursor| cursor.key()).min() else {
+            return Ok(None);
+        };
+        let key = least.to_vec();
+        let mut versions = Vec::with_capacity(1);
+        let mut place = 0;
+        while place < self.cursors.len() {
+            let cursor = &mut self.cursors[place];
+            let mut there = true;
+            while there && cursor.key() == key {
+                versions.push((cursor.epoch(), cursor.entry_owned()));
+                there = cursor.next()?;
+            }
+            if there {
+                place += 1;
+            } else {
+                self.cursors.swap_remove(place);
+            }
+        }
+        if versions.len() > 1 {
+            versions.sort_by_key(|(epoch, _)| std::cmp::Reverse(*epoch));
+        }
+        Ok(Some((key, versions)))
+    }
+}

@@ -1,0 +1,188 @@
+//! What the engine answers to the contracts' questions.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use millpond_core::{At, Damage, Epoch, Error, ErrorKind, Extent, Key, Record, Result, Statistics, View};
+
+use super::{Engine, lock};
+use crate::{
+    read::{LocalView, into_record, with_key},
+    segments::{Writer, numbering},
+};
+
+impl Engine {
+    pub(crate) fn view_at(&self, at: At) -> Result<Box<dyn View>> {
+        let (state, newest) = self.current()?;
+        let epoch = match at {
+            At::Latest => newest,
+            At::Epoch(epoch) => {
+                let manifest = &state.manifest;
+                if epoch > newest {
+                    return Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        format!("epoch {epoch} is not there yet; the newest one is {newest}"),
+                    ));
+                }
+                if epoch < manifest.horizon && !manifest.retained.contains(&epoch) {
+                    return Err(epoch_gone(epoch, manifest.horizon));
+                }
+                epoch
+            }
+        };
+        Ok(Box::new(LocalView::new(state, epoch)))
+    }
+
+    pub(crate) fn get_newest(&self, key: Key<'_>) -> Result<Option<Record>> {
+        let (state, epoch) = self.current()?;
+        with_key(key, |key| Ok(state.get(key, epoch)?.and_then(into_record)))
+    }
+
+    pub(crate) fn newest_epoch(&self) -> Result<Epoch> {
+        Ok(self.current()?.1)
+    }
+
+    pub(crate) fn retain_epochs(&self, epochs: &[Epoch]) -> Result<()> {
+        self.check()?;
+        let _turn = lock(&self.maintenance_turn);
+        let guard = self.maintenance_lock()?;
+        let (state, newest) = self.current()?;
+        let manifest = &state.manifest;
+        let mut retained = epochs.to_vec();
+        retained.sort_unstable();
+        retained.dedup();
+        for epoch in &retained {
+            if *epoch > newest || (*epoch < manifest.horizon && !manifest.retained.contains(epoch)) {
+                return Err(epoch_gone(*epoch, manifest.horizon));
+            }
+        }
+        let replaced = self
+            .replace_manifest(|manifest| manifest.retained = retained)
+            .and_then(|_| self.adopt(&mut lock(&self.applier)));
+        if replaced.is_err() {
+            guard.abandon();
+        }
+        replaced
+    }
+
+    pub(crate) fn segment_writer(self: &Arc<Self>) -> Result<Writer<'static>> {
+        self.check()?;
+        self.ensure_writable()?;
+        Ok(self.segments.writer(numbering(self, Self::new_file_id)))
+    }
+
+    pub(crate) fn read_segment(&self, extent: &Extent, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.check()?;
+        self.segments.read(extent, offset, into)
+    }
+
+    pub(crate) fn statistics_now(&self) -> Result<Statistics> {
+        let (state, epoch) = self.current()?;
+        let bulk: Vec<_> = state.tails.iter().flat_map(|tail| tail.bulk()).collect();
+        let runs = || state.runs.iter().chain(bulk.iter().map(|bulk| &bulk.run)).map(|run| run.summary());
+        let words = self.control.words();
+        let synced = words.synced.load(Ordering::Acquire);
+        let applier = lock(&self.applier);
+        let (offset, first) = (applier.offset, applier.file.header.base);
+        drop(applier);
+        let mut segments = state.manifest.segments.clone();
+        for segment in self.segments.own() {
+            segments.entry(segment).or_default();
+        }
+        for (segment, bytes) in state.tails.iter().flat_map(|tail| tail.segments()) {
+            *segments.entry(segment).or_default() += bytes;
+        }
+        let mut bytes_segments = 0;
+        for segment in segments.keys() {
+            bytes_segments += self.segments.reader(*segment).and_then(|reader| reader.length()).unwrap_or(0);
+        }
+        let slots = self.control.slots().iter();
+        Ok(Statistics {
+            epoch: epoch.0,
+            epoch_synced: if synced >= offset { epoch.0 } else { state.manifest.horizon.0 },
+            bytes_records: runs().map(|run| run.bytes).sum(),
+            bytes_segments,
+            bytes_segments_live: segments.values().sum(),
+            bytes_log: offset - first,
+            records: runs().map(|run| run.records).sum(),
+            runs: runs().count() as u64,
+            segments: segments.len() as u64,
+            processes: slots.filter(|slot| slot.serial.load(Ordering::Relaxed) != 0).count() as u64,
+        })
+    }
+
+    /// Compacts, and gives back what that freed.
+    pub(crate) fn compact_now(&self) -> Result<()> {
+        self.check()?;
+        self.compact_all()
+    }
+
+    /// Whether the engine still serves: not closed, destroyed or of another process.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.check().is_ok()
+    }
+
+    /// Reads every stored byte; see [`millpond_core::Store::verify`].
+    pub(crate) fn verify_all(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
+        let (state, _) = self.current()?;
+        let mut bytes = 0;
+        let mut relative = |dir: &str, damage: Damage| {
+            let place = damage.place.rsplit('/').next().unwrap_or_default();
+            report(Damage { place: format!("{dir}/{place}"), ..damage });
+        };
+        for run in &state.runs {
+            bytes += run.verify(&mut |damage| relative("runs", damage));
+        }
+        for bulk in state.tails.iter().flat_map(|tail| tail.bulk()) {
+            bytes += bulk.run.verify(&mut |damage| relative("runs", damage));
+        }
+        // The whole of each live segment: what no record owns is not worth a word.
+        let mut extents: std::collections::BTreeMap<_, Vec<Extent>> = Default::default();
+        let mut scan = crate::read::MergeScan::new(
+            &state,
+            std::ops::Bound::Unbounded,
+            std::ops::Bound::Unbounded,
+            state.epoch(),
+            false,
+            0,
+        );
+        loop {
+            use millpond_core::Cursor;
+            match scan.advance() {
+                Ok(true) => {
+                    for extent in scan.record().extents {
+                        extents.entry(extent.segment).or_default().push(*extent);
+                    }
+                }
+                Ok(false) => break,
+                // Reported above, with its place.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for (segment, extents) in extents {
+            match self.segments.reader(segment) {
+                Ok(reader) => bytes += reader.verify(&extents, &mut |damage| relative("segments", damage)),
+                Err(error) => {
+                    relative(
+                        "segments",
+                        Damage {
+                            place: crate::segment::file_name(segment),
+                            offset: 0,
+                            what: error.to_string(),
+                        },
+                    );
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+fn epoch_gone(epoch: Epoch, horizon: Epoch) -> Error {
+    Error::new(
+        ErrorKind::EpochGone,
+        format!(
+            "the state at epoch {epoch} is no longer kept; whole states are kept from epoch {horizon} on, and at retained epochs"
+        ),
+    )
+}

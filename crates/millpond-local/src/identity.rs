@@ -1,0 +1,203 @@
+//! What a data file is: the header that runs and segments begin with, the checksums that bind
+//! bytes to their place, and the errors that name it.
+//!
+//! A checksum is seeded with the container, the file's number and the place in the file, so that
+//! sound bytes in the wrong place (a misdirected write, a file copied over another) are damage too.
+//!
+//! The header, in all versions of all data files (integers little-endian):
+//!
+//! | offset | bytes | content                               |
+//! |-------:|------:|---------------------------------------|
+//! |      0 |     8 | magic, which says what kind of file   |
+//! |      8 |     4 | format version                        |
+//! |     12 |     4 | zeros                                 |
+//! |     16 |    16 | UUID of the container                 |
+//! |     32 |     8 | number of the file in its container   |
+//! |     40 |     8 | XXH3-64 of the bytes before           |
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use millpond_core::{Damage, Error, ErrorKind, Result};
+use uuid::Uuid;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+const VERSION_AT: usize = 8;
+const CONTAINER_AT: usize = VERSION_AT + 8;
+const NUMBER_AT: usize = CONTAINER_AT + 16;
+const CHECKSUM_AT: usize = NUMBER_AT + 8;
+
+/// Bytes of the header.
+pub(crate) const HEADER_BYTES: usize = CHECKSUM_AT + 8;
+
+/// A kind of data file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FileKind {
+    /// Its first eight bytes.
+    pub(crate) magic: [u8; 8],
+    /// The newest format version that this program reads, and the one that it writes.
+    pub(crate) version: u32,
+    /// What to call it in messages.
+    pub(crate) name: &'static str,
+}
+
+/// Which data file this is, and where.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    kind: &'static FileKind,
+    path: PathBuf,
+    container: Uuid,
+    number: u64,
+    binding: u64,
+}
+
+impl Identity {
+    pub(crate) fn new(kind: &'static FileKind, path: &Path, container: Uuid, number: u64) -> Self {
+        let mut named = [0; 32];
+        named[..8].copy_from_slice(&kind.magic);
+        named[8..24].copy_from_slice(container.as_bytes());
+        named[24..].copy_from_slice(&number.to_le_bytes());
+        Self { kind, path: path.to_owned(), container, number, binding: xxh3_64(&named) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A number that no other file of any container has, short of a collision of hashes.
+    pub(crate) fn binding(&self) -> u64 {
+        self.binding
+    }
+
+    /// The checksum of bytes at `offset` of this file.
+    pub(crate) fn checksum(&self, offset: u64, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.binding.wrapping_add(offset))
+    }
+
+    pub(crate) fn header(&self) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[..VERSION_AT].copy_from_slice(&self.kind.magic);
+        header[VERSION_AT..][..4].copy_from_slice(&self.kind.version.to_le_bytes());
+        header[CONTAINER_AT..NUMBER_AT].copy_from_slice(self.container.as_bytes());
+        header[NUMBER_AT..CHECKSUM_AT].copy_from_slice(&self.number.to_le_bytes());
+        let checksum = xxh3_64(&header[..CHECKSUM_AT]);
+        header[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        header
+    }
+
+    /// Checks the header that was read from the file.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is damaged; `Incompatible` when it is another kind of file, of a newer
+    /// format, or one that belongs elsewhere.
+    pub(crate) fn check_header(&self, header: &[u8; HEADER_BYTES]) -> Result<()> {
+        let name = self.kind.name;
+        if header[..VERSION_AT] != self.kind.magic {
+            return Err(self.incompatible(format_args!(
+                "this isn't a {name} of Millpond's, or its beginning is overwritten; put the file back that belongs here"
+            )));
+        }
+        let (body, checksum) = header.split_at(CHECKSUM_AT);
+        if xxh3_64(body).to_le_bytes() != *checksum {
+            return Err(self.corrupt(0, "the header fails its checksum"));
+        }
+        let mut version = [0; 4];
+        version.copy_from_slice(&header[VERSION_AT..][..4]);
+        let version = u32::from_le_bytes(version);
+        if version != self.kind.version {
+            let ours = self.kind.version;
+            return Err(self.incompatible(format_args!(
+                "this {name} has format {version}, and this program reads format {ours}; use a program of the version that wrote it, or a newer one"
+            )));
+        }
+        if *header != self.header() {
+            let (container, number) = (self.container, self.number);
+            return Err(self.incompatible(format_args!(
+                "this {name} belongs to another place than number {number} of container {container}; put the file back that belongs here"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The file's bytes at `offset` are not what was written.
+    pub(crate) fn corrupt(&self, offset: u64, what: impl fmt::Display) -> Error {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "{}: at byte {offset}: {what}; `millpond container check` lists all damage, and what it lists has to be restored from a copy",
+                self.path.display()
+            ),
+        )
+    }
+
+    /// The same as an entry of a report.
+    pub(crate) fn damage(&self, offset: u64, what: impl fmt::Display) -> Damage {
+        Damage { place: self.place(), offset, what: what.to_string() }
+    }
+
+    /// The operating system failed while `doing` something to this file.
+    pub(crate) fn io(&self, doing: impl fmt::Display, error: io::Error) -> Error {
+        Error::io(format_args!("can't {doing} {}", self.path.display()), error)
+    }
+
+    fn incompatible(&self, what: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::Incompatible, format!("{}: {what}", self.path.display()))
+    }
+
+    /// The path relative to the container, whose data files are one directory down.
+    fn place(&self) -> String {
+        let name = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        format!("{}/{}", name(self.path.parent().and_then(Path::file_name)), name(self.path.file_name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static KIND: FileKind = FileKind { magic: *b"MPtest\r\n", version: 3, name: "test file" };
+    static NEWER: FileKind = FileKind { magic: *b"MPtest\r\n", version: 4, name: "test file" };
+
+    fn identity(kind: &'static FileKind, container: u128, number: u64) -> Identity {
+        Identity::new(kind, Path::new("c/runs/7"), Uuid::from_u128(container), number)
+    }
+
+    fn refusal(header: &[u8; HEADER_BYTES]) -> Error {
+        identity(&KIND, 1, 7).check_header(header).expect_err("a refusal")
+    }
+
+    #[test]
+    fn a_header_comes_back_and_a_flipped_bit_is_seen() {
+        let header = identity(&KIND, 1, 7).header();
+        identity(&KIND, 1, 7).check_header(&header).expect("the header is right");
+        for bit in 0..8 * HEADER_BYTES {
+            let mut flipped = header;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = refusal(&flipped);
+            assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible), "{error}");
+            assert!(error.to_string().contains("c/runs/7"), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_of_other_formats_and_places_are_named_as_such() {
+        let newer = refusal(&identity(&NEWER, 1, 7).header());
+        assert_eq!(newer.kind(), ErrorKind::Incompatible);
+        assert!(newer.to_string().contains("format 4"), "{newer}");
+        for elsewhere in [identity(&KIND, 2, 7), identity(&KIND, 1, 8)] {
+            assert_eq!(refusal(&elsewhere.header()).kind(), ErrorKind::Incompatible);
+        }
+        assert_eq!(refusal(&[0x41; HEADER_BYTES]).kind(), ErrorKind::Incompatible);
+    }
+
+    #[test]
+    fn a_checksum_holds_in_one_place_only() {
+        let here = identity(&KIND, 1, 7);
+        assert_ne!(here.checksum(0, b"bytes"), here.checksum(8, b"bytes"));
+        assert_ne!(here.checksum(0, b"bytes"), identity(&KIND, 1, 8).checksum(0, b"bytes"));
+        assert_ne!(here.checksum(0, b"bytes"), identity(&KIND, 2, 7).checksum(0, b"bytes"));
+        assert_eq!(here.damage(9, "gone").place, "runs/7");
+    }
+}

@@ -1,0 +1,248 @@
+//! A handle to a container's storage: the engine behind it is shared by all handles of a process,
+//! and opened anew in a forked child.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    ptr,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicPtr, Ordering},
+    },
+};
+
+use millpond_core::{
+    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
+    Segments, Statistics, Store, View,
+};
+use uuid::Uuid;
+
+use crate::{
+    bugs::{Bug, planted},
+    engine::{Engine, EngineOptions},
+    fork,
+    media::Media,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct LocalStore {
+    media: Arc<dyn Media>,
+    dir: PathBuf,
+    container: Uuid,
+    options: EngineOptions,
+    read_only: bool,
+    closed: AtomicBool,
+    /// The engine, with the generation of forks that it belongs to. Replaced after a fork, and
+    /// then never freed: what the parent's threads were doing with it can't be known.
+    attached: AtomicPtr<Attached>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    fork: u64,
+    engine: Mutex<Option<Arc<Engine>>>,
+}
+
+impl LocalStore {
+    /// Opens the storage of a container in `dir`; see [`Engine::open`].
+    pub fn open(
+        media: Arc<dyn Media>,
+        dir: &Path,
+        container: Uuid,
+        options: EngineOptions,
+        read_only: bool,
+    ) -> Result<Self> {
+        let fork = fork::generation();
+        let engine = open_shared(&media, dir, container, &options)?;
+        let attached = Box::new(Attached { fork, engine: Mutex::new(Some(engine)) });
+        Ok(Self {
+            media,
+            dir: dir.to_owned(),
+            container,
+            options,
+            read_only,
+            closed: AtomicBool::new(false),
+            attached: AtomicPtr::new(Box::into_raw(attached)),
+        })
+    }
+
+    /// The engine, opened anew if this process was forked since.
+    pub fn engine(&self) -> Result<Arc<Engine>> {
+        let closed = || Error::new(ErrorKind::Closed, format!("container {} is closed", self.container));
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let attached = self.attached();
+        if attached.fork != fork::generation() && !planted(Bug::ForkedChildKeepsHandle) {
+            return self.open_again(attached);
+        }
+        attached.engine.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
+    }
+
+    fn attached(&self) -> &Attached {
+        // SAFETY: it was made by `Box::into_raw`, and is freed only by `drop`.
+        unsafe { &*self.attached.load(Ordering::Acquire) }
+    }
+
+    fn open_again(&self, old: &Attached) -> Result<Arc<Engine>> {
+        let fork = fork::generation();
+        let engine = open_shared(&self.media, &self.dir, self.container, &self.options)?;
+        let fresh = Box::into_raw(Box::new(Attached { fork, engine: Mutex::new(Some(engine.clone())) }));
+        let old = ptr::from_ref(old).cast_mut();
+        if self.attached.compare_exchange(old, fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // Another thread of the child was faster.
+            // SAFETY: nobody else has seen `fresh`.
+            drop(unsafe { Box::from_raw(fresh) });
+            return self.engine();
+        }
+        Ok(engine)
+    }
+
+    fn writable(&self) -> Result<Arc<Engine>> {
+        if self.read_only {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                format!("container {} is open for reading only; open it for writing", self.container),
+            ));
+        }
+        self.engine()
+    }
+}
+
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        let attached = *self.attached.get_mut();
+        // SAFETY: as in `attached`; nobody has `self` any more.
+        if unsafe { (*attached).fork } == fork::generation() {
+            // SAFETY: made by `Box::into_raw`, of this process, and used by nobody else.
+            drop(unsafe { Box::from_raw(attached) });
+        }
+    }
+}
+
+impl Index for LocalStore {
+    fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
+        self.writable()?.commit_now(commit)
+    }
+
+    fn view(&self, at: At) -> Result<Box<dyn View>> {
+        self.engine()?.view_at(at)
+    }
+
+    fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
+        self.engine()?.get_newest(key)
+    }
+
+    fn epoch(&self) -> Result<Epoch> {
+        self.engine()?.newest_epoch()
+    }
+
+    fn flush(&self) -> Result<Epoch> {
+        self.engine()?.flush_now()
+    }
+
+    fn retain(&self, epochs: &[Epoch]) -> Result<()> {
+        self.writable()?.retain_epochs(epochs)
+    }
+}
+
+impl Segments for LocalStore {
+    fn writer(&self) -> Result<Box<dyn SegmentWriter>> {
+        Ok(Box::new(self.writable()?.segment_writer()?))
+    }
+
+    fn read(&self, extent: &Extent, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.engine()?.read_segment(extent, offset, into)
+    }
+}
+
+impl Store for LocalStore {
+    fn index(&self) -> &dyn Index {
+        self
+    }
+
+    fn segments(&self) -> &dyn Segments {
+        self
+    }
+
+    fn statistics(&self) -> Result<Statistics> {
+        self.engine()?.statistics_now()
+    }
+
+    fn compact(&self) -> Result<()> {
+        self.writable()?.compact_now()
+    }
+
+    fn verify(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
+        self.engine()?.verify_all(report)
+    }
+
+    fn close(&self) -> Result<()> {
+        let engine = self.engine()?;
+        self.closed.store(true, Ordering::Release);
+        self.attached().engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        engine.flush_now()?;
+        match Arc::try_unwrap(engine) {
+            // The last handle: leave, and say what went wrong.
+            Ok(engine) => engine.shut_down(),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The engines that this process has open, by the identity of their directories.
+struct Registry {
+    fork: u64,
+    engines: Mutex<HashMap<(u64, u64), Weak<Engine>>>,
+}
+
+/// Replaced, and not freed, in a forked child: the mutex may be held there for ever.
+static REGISTRY: AtomicPtr<Registry> = AtomicPtr::new(ptr::null_mut());
+
+fn registry() -> &'static Registry {
+    let fork = fork::generation();
+    loop {
+        let known = REGISTRY.load(Ordering::Acquire);
+        // SAFETY: null, or made below and never freed.
+        if let Some(registry) = unsafe { known.as_ref() }
+            && registry.fork == fork
+        {
+            return registry;
+        }
+        let fresh = Box::into_raw(Box::new(Registry { fork, engines: Mutex::default() }));
+        if REGISTRY.compare_exchange(known, fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: nobody else has seen `fresh`.
+            drop(unsafe { Box::from_raw(fresh) });
+        }
+    }
+}
+
+fn open_shared(
+    media: &Arc<dyn Media>,
+    dir: &Path,
+    container: Uuid,
+    options: &EngineOptions,
+) -> Result<Arc<Engine>> {
+    let identity = media
+        .identity(dir)
+        .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))?;
+    let Some(identity) = identity else {
+        return Engine::open(media.clone(), dir, container, options.clone());
+    };
+    let mut engines = registry().engines.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(engine) = engines.get(&identity).and_then(Weak::upgrade)
+        && engine.is_usable()
+    {
+        return Ok(engine);
+    }
+    let engine = Engine::open(media.clone(), dir, container, options.clone())?;
+    engines.retain(|_, engine| engine.strong_count() > 0);
+    engines.insert(identity, Arc::downgrade(&engine));
+    Ok(engine)
+}

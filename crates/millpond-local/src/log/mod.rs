@@ -1,0 +1,17 @@
+//! The commit log: one sequence of records, appended to by all processes, in files of fixed size.
+//!
+//! A place in the log is a 64-bit offset over all files. Recovery accepts the longest prefix of
+//! records whose own checksums hold and which chain on to each other; see [`recovery`].
+
+mod file;
+mod header;
+mod record;
+mod recovery;
+
+pub(crate) use file::{LogFile, file_name, file_number, scratch_name};
+pub(crate) use header::{HEADER_BYTES, LogHeader};
+pub(crate) use record::{
+    LogOp, LogOpRef, Ops, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record, encode_run,
+    first_chain, parse,
+};
+pub(crate) use recovery::{Recovered, recover};

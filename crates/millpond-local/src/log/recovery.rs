@@ -1,0 +1,177 @@
+//! Finds the end of the log when nobody is left who could tell.
+//!
+//! What can have happened: the last records were torn, dropped or reordered by a loss of power, or
+//! half written by a process that was killed. What was durable once must still be there. So the
+//! log ends before the first record that isn't intact, unless something proves that this record
+//! had been durable: a later log file, a later record's `synced_upto`, or the manifest's clean
+//! end. Then it was damaged since, and that is an error, never a shorter log (rule 2).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millpond_core::{Epoch, Error, ErrorKind, Extent, Result};
+use uuid::Uuid;
+
+use super::{LogFile, LogOp, Ops, RECORD_HEADER_BYTES, file_name, parse};
+use crate::{
+    bugs::{Bug, planted},
+    media::Media,
+};
+
+/// The state of a log that nobody writes.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Log offset behind the last record.
+    pub(crate) end: u64,
+    /// Epoch of the last record.
+    pub(crate) epoch: Epoch,
+    /// The greatest term seen.
+    pub(crate) term: u64,
+    /// Log offset up to which the log says it was durable.
+    pub(crate) synced: u64,
+    /// The file that the log ends in.
+    pub(crate) file: LogFile,
+}
+
+/// Reads the log from file `first` on. `clean_end` is the offset up to which the manifest knows
+/// the log to be durable; `segments_intact` says whether the bulk bytes of an unsynced record are.
+pub(crate) fn recover(
+    media: &Arc<dyn Media>,
+    dir: &Path,
+    container: Uuid,
+    first: u64,
+    clean_end: u64,
+    segments_intact: &mut dyn FnMut(&[Extent]) -> bool,
+) -> Result<Recovered> {
+    let mut file = LogFile::open(media, dir, container, first).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => error.with_kind(ErrorKind::Corrupt),
+        _ => error,
+    })?;
+    let mut found = Recovered {
+        end: file.header.base,
+        epoch: file.header.epoch,
+        term: file.header.term,
+        synced: clean_end.max(file.header.base),
+        file: file.clone(),
+    };
+    let mut chain = file.header.chain;
+    let mut before: Option<LogFile> = None;
+    loop {
+        let next = match LogFile::open(media, dir, container, file.number() + 1) {
+            Ok(next) => Some(next),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        // A file follows only when all before its base is synced; it may begin before this one's
+        // end, when a failed sync made it necessary to write the same records again.
+        let end = next.as_ref().map_or(file.end(), |next| next.header.base);
+        if let Some(next) = &next {
+            found.synced = found.synced.max(next.header.base);
+            found.term = found.term.max(next.header.term);
+        }
+        let bytes = file.read(file.header.base, end.saturating_sub(file.header.base))?;
+        let at = |offset: u64| &bytes[((offset - file.header.base) as usize).min(bytes.len())..];
+        let mut unsynced: Vec<(u64, Vec<Extent>)> = Vec::new();
+        while found.end < end {
+            let Some(header) =
+                parse(at(found.end), container, found.end).filter(|header| header.chain == chain)
+            else {
+                break;
+            };
+            let payload =
+                Bytes::copy_from_slice(&at(found.end)[RECORD_HEADER_BYTES..][..header.payload as usize]);
+            let extents = extents_of(&payload).map_err(|what| damaged(&file, found.end, what.0))?;
+            if !extents.is_empty() && !header.segments_synced {
+                unsynced.push((found.end, extents));
+            }
+            found.synced = found.synced.max(header.synced_upto);
+            found.term = found.term.max(header.term.into());
+            found.epoch = header.epoch;
+            chain = header.checksum;
+            found.end += u64::from(header.length);
+        }
+        if found.end < end {
+            // Not all of the file: was what is missing here durable once?
+            for offset in (found.end..end).step_by(8).skip(1) {
+                if let Some(later) = parse(at(offset), container, offset) {
+                    found.synced = found.synced.max(later.synced_upto);
+                }
+            }
+            if (found.end < found.synced || next.is_some()) && !planted(Bug::CutCorruptionOff) {
+                return Err(damaged(&file, found.end, "a record that was durable is damaged"));
+            }
+        }
+        // What was not durable yet may name bulk bytes that were lost: the log ends before.
+        for (offset, extents) in unsynced {
+            if offset >= found.synced && !segments_intact(&extents) {
+                return recover_until(container, file, offset, found, &bytes);
+            }
+        }
+        match next {
+            Some(next) if found.end == next.header.base && chain == next.header.chain => {
+                before = Some(std::mem::replace(&mut file, next));
+                found.file = file.clone();
+            }
+            Some(next) => {
+                return Err(damaged(&next, next.header.base, "it doesn't follow from the file before"));
+            }
+            None => {
+                if found.end < clean_end && !planted(Bug::CutCorruptionOff) {
+                    return Err(damaged(
+                        &file,
+                        found.end,
+                        "the log ends before what was durable when it was closed",
+                    ));
+                }
+                // A file without a record may be one whose directory entry could not be synced:
+                // the log goes on in the file before it, and it is made again.
+                if let Some(before) = before.filter(|_| found.end == file.header.base) {
+                    found.file = before;
+                }
+                return Ok(Recovered { synced: found.synced.min(found.end), ..found });
+            }
+        }
+    }
+}
+
+/// The same log, ended at `end`.
+fn recover_until(
+    container: Uuid,
+    file: LogFile,
+    end: u64,
+    found: Recovered,
+    bytes: &[u8],
+) -> Result<Recovered> {
+    let mut offset = file.header.base;
+    let mut epoch = file.header.epoch;
+    while offset < end {
+        let header = parse(&bytes[(offset - file.header.base) as usize..], container, offset)
+            .ok_or_else(|| damaged(&file, offset, "it changed while it was read"))?;
+        epoch = header.epoch;
+        offset += u64::from(header.length);
+    }
+    Ok(Recovered { end, epoch, synced: found.synced.min(end), file, ..found })
+}
+
+fn extents_of(payload: &Bytes) -> Result<Vec<Extent>, crate::wire::Malformed> {
+    let mut all = Vec::new();
+    for op in Ops::new(payload) {
+        if let LogOp::Put { extents, .. } = op? {
+            all.extend(extents);
+        }
+    }
+    Ok(all)
+}
+
+fn damaged(file: &LogFile, offset: u64, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "log file {}, offset {}: {what}; restore {} from a copy",
+            file.path().display(),
+            file.place(offset),
+            file_name(file.number()),
+        ),
+    )
+}

@@ -1,0 +1,283 @@
+//! The manifest: which runs and segments make up a container, and where its log begins.
+//!
+//! | offset | bytes | what |
+//! | ---: | ---: | --- |
+//! | 0 | 8 | magic `mpmanif\x01` |
+//! | 8 | 4 | format version |
+//! | 12 | 16 | container UUID |
+//! | 28 | … | varints: generation, incarnation, first log file, clean end of the log, horizon |
+//! | … | … | retained epochs: count, each |
+//! | … | … | runs: count, for each id, inherited epoch + 1 (0: none), bytes, records, smallest and greatest epoch |
+//! | … | … | segments: count, for each id, live bytes |
+//! | end − 8 | 8 | xxh3 of all before |
+//!
+//! Invariants:
+//! - It is replaced whole: written to another name, synced, renamed, its directory synced. What it
+//!   names (runs, and the log up to its first file) was synced before (rule 13).
+//! - It is replaced only under the maintenance lock, or by one who is alone.
+//! - Every record before the first log file is in a run.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use millpond_core::{Epoch, Error, ErrorKind, Result, SegmentId};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    bugs::{Bug, planted},
+    media::{FileExt, Media, OpenMode},
+    wire::{Malformed, Reader, put_varint},
+};
+
+const MAGIC: &[u8; 8] = b"mpmanif\x01";
+const VERSION: u32 = 1;
+const NAME: &str = "manifest";
+const SCRATCH: &str = "manifest.tmp";
+
+/// A manifest is small; what claims to be longer is not one of ours.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    pub(crate) container: Uuid,
+    pub(crate) generation: u64,
+    /// High bits of the epochs given out since it was last durably bumped.
+    pub(crate) incarnation: u64,
+    /// The first file of the log whose records are not all in runs.
+    pub(crate) log_file: u64,
+    /// Log offset up to which the log was durable when this was written.
+    pub(crate) clean_end: u64,
+    /// Epochs below it, except retained ones, may no longer be whole.
+    pub(crate) horizon: Epoch,
+    pub(crate) retained: Vec<Epoch>,
+    /// Newest first.
+    pub(crate) runs: Vec<RunEntry>,
+    /// Live bytes of each segment that a run points to.
+    pub(crate) segments: BTreeMap<SegmentId, u64>,
+}
+
+/// A run, as the manifest names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunEntry {
+    pub(crate) id: u64,
+    /// The epoch of all its records, if a bulk commit wrote it.
+    pub(crate) inherited: Option<Epoch>,
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+    pub(crate) epoch_min: Epoch,
+    pub(crate) epoch_max: Epoch,
+}
+
+impl Manifest {
+    /// The manifest of a container without records.
+    pub(crate) fn new(container: Uuid) -> Self {
+        Self {
+            container,
+            generation: 1,
+            incarnation: 0,
+            log_file: 1,
+            clean_end: 0,
+            horizon: Epoch::ZERO,
+            retained: Vec::new(),
+            runs: Vec::new(),
+            segments: BTreeMap::new(),
+        }
+    }
+
+    /// Adds to (or, with a negative number, takes from) a segment's live bytes.
+    pub(crate) fn adjust_segment(&mut self, segment: SegmentId, bytes: i64) {
+        let live = self.segments.entry(segment).or_default();
+        *live = live.saturating_add_signed(bytes);
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(self.container.as_bytes());
+        let mut put = |number| put_varint(&mut out, number);
+        for number in [self.generation, self.incarnation, self.log_file, self.clean_end, self.horizon.0] {
+            put(number);
+        }
+        put(self.retained.len() as u64);
+        self.retained.iter().for_each(|epoch| put(epoch.0));
+        put(self.runs.len() as u64);
+        for run in &self.runs {
+            // Epoch u64::MAX is never given out, so that adding one doesn't overflow.
+            for number in [
+                run.id,
+                run.inherited.map_or(0, |epoch| epoch.0 + 1),
+                run.bytes,
+                run.records,
+                run.epoch_min.0,
+                run.epoch_max.0,
+            ] {
+                put(number);
+            }
+        }
+        put(self.segments.len() as u64);
+        for (segment, live) in &self.segments {
+            put(segment.0);
+            put(*live);
+        }
+        let checksum = xxh3_64(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8], path: &Path, container: Uuid) -> Result<Self> {
+        let corrupt = |what: &str| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("manifest {}: {what}; restore it from a copy", path.display()),
+            )
+        };
+        let Some((body, checksum)) = bytes.split_last_chunk::<8>() else {
+            return Err(corrupt("it is cut off"));
+        };
+        let intact = xxh3_64(body) == u64::from_le_bytes(*checksum);
+        let mut reader = Reader(body);
+        let magic = reader.bytes(8).map_err(|what| corrupt(what.0))?;
+        let version = reader.u32().map_err(|what| corrupt(what.0))?;
+        if !intact {
+            return Err(corrupt("it fails its checksum"));
+        }
+        if magic != MAGIC {
+            return Err(Error::new(
+                ErrorKind::Incompatible,
+                format!("{} is no manifest of Millpond", path.display()),
+            ));
+        }
+        if version != VERSION {
+            return Err(Error::new(
+                ErrorKind::Incompatible,
+                format!(
+                    "manifest {} has format version {version}, this Millpond reads {VERSION}; upgrade Millpond",
+                    path.display()
+                ),
+            ));
+        }
+        let manifest = Self::decode_body(&mut reader).map_err(|what| corrupt(what.0))?;
+        if manifest.container != container {
+            return Err(corrupt("it belongs to another container"));
+        }
+        Ok(manifest)
+    }
+
+    fn decode_body(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let container =
+            Uuid::from_slice(reader.bytes(16)?).map_err(|_| Malformed("its container is malformed"))?;
+        let mut manifest = Self::new(container);
+        manifest.generation = reader.varint()?;
+        manifest.incarnation = reader.varint()?;
+        manifest.log_file = reader.varint()?;
+        manifest.clean_end = reader.varint()?;
+        manifest.horizon = Epoch(reader.varint()?);
+        for _ in 0..reader.varint()? {
+            manifest.retained.push(Epoch(reader.varint()?));
+        }
+        for _ in 0..reader.varint()? {
+            manifest.runs.push(RunEntry {
+                id: reader.varint()?,
+                inherited: reader.varint()?.checked_sub(1).map(Epoch),
+                bytes: reader.varint()?,
+                records: reader.varint()?,
+                epoch_min: Epoch(reader.varint()?),
+                epoch_max: Epoch(reader.varint()?),
+            });
+        }
+        for _ in 0..reader.varint()? {
+            let segment = SegmentId(reader.varint()?);
+            manifest.segments.insert(segment, reader.varint()?);
+        }
+        if !reader.is_empty() {
+            return Err(Malformed("it is longer than its contents"));
+        }
+        Ok(manifest)
+    }
+
+    /// Reads the manifest of the container in `dir`.
+    pub(crate) fn load(media: &Arc<dyn Media>, dir: &Path, container: Uuid) -> Result<Self> {
+        let path = dir.join(NAME);
+        let doing = || format!("reading manifest {}", path.display());
+        let file = media.open(&path, OpenMode::Read).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(
+                ErrorKind::Corrupt,
+                format!("manifest {} is missing; restore it from a copy", path.display()),
+            ),
+            _ => Error::io(doing(), error),
+        })?;
+        let length = file.length().map_err(|error| Error::io(doing(), error))?;
+        if length > BYTES_MAX {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("manifest {} is too long to be one; restore it from a copy", path.display()),
+            ));
+        }
+        let mut bytes = vec![0; length as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io(doing(), error))?;
+        Self::decode(&bytes, &path, container)
+    }
+
+    /// Makes this the manifest of the container in `dir`, durably.
+    pub(crate) fn store(&self, media: &Arc<dyn Media>, dir: &Path) -> Result<()> {
+        let (path, scratch) = (dir.join(NAME), dir.join(SCRATCH));
+        let store = || {
+            match media.remove(&scratch) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let file = media.open(&scratch, OpenMode::Create)?;
+            file.write_all_at(&self.encode(), 0)?;
+            file.sync()?;
+            media.rename(&scratch, &path)?;
+            if planted(Bug::SkipManifestDirectorySync) { Ok(()) } else { media.sync_dir(dir) }
+        };
+        store().map_err(|error| Error::io(format!("writing manifest {}", path.display()), error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let mut manifest = Manifest::new(Uuid::from_u128(5));
+        manifest.generation = 300;
+        manifest.retained = vec![Epoch(4), Epoch(1 << 41)];
+        manifest.clean_end = 1 << 50;
+        let run = RunEntry {
+            id: 7,
+            inherited: None,
+            bytes: 4096,
+            records: 12,
+            epoch_min: Epoch(1),
+            epoch_max: Epoch(9),
+        };
+        manifest.runs = vec![RunEntry { id: 8, inherited: Some(Epoch::ZERO), ..run.clone() }, run];
+        manifest.adjust_segment(SegmentId(1 << 60), 100);
+        manifest.adjust_segment(SegmentId(1 << 60), -40);
+        manifest
+    }
+
+    #[test]
+    fn it_comes_back() {
+        let manifest = manifest();
+        assert_eq!(manifest.segments[&SegmentId(1 << 60)], 60);
+        let decoded =
+            Manifest::decode(&manifest.encode(), Path::new("manifest"), manifest.container).expect("decoded");
+        assert_eq!(decoded, manifest);
+    }
+
+    #[test]
+    fn every_flipped_and_every_missing_byte_is_noticed() {
+        let good = manifest().encode();
+        for place in 0..good.len() {
+            let mut bad = good.clone();
+            bad[place] ^= 0x40;
+            Manifest::decode(&bad, Path::new("manifest"), Uuid::from_u128(5)).expect_err("a flipped byte");
+            Manifest::decode(&good[..place], Path::new("manifest"), Uuid::from_u128(5)).expect_err("cut off");
+        }
+    }
+}

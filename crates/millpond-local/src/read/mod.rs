@@ -1,0 +1,9 @@
+//! Reading: one state of the container over its tails and runs, views of it, and scans.
+
+mod scan;
+mod state;
+mod view;
+
+pub(crate) use scan::MergeScan;
+pub(crate) use state::State;
+pub(crate) use view::{LocalView, concat_bounds, into_record, with_key};

@@ -1,0 +1,190 @@
+//! A state of the container: the tails of the log's last files over the sorted runs.
+//!
+//! Invariants:
+//! - A state's files are open as long as it lives: nothing that is unlinked meanwhile is missed.
+//! - Every record up to `epoch` is in it, in exactly one place or, for a file that is being
+//!   checkpointed, not yet twice: a tail goes in the same step in which its run comes.
+//! - Of each key, versions in one place are of other epochs than in any other place.
+
+use std::{
+    cmp::Reverse,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use millpond_core::{Epoch, Result};
+
+use crate::{
+    manifest::Manifest,
+    run::{Entry, Found, Run},
+    tail::{Tail, counter_entry, counter_value},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) manifest: Arc<Manifest>,
+    /// Newest first; the first one is appended to.
+    pub(crate) tails: Vec<Arc<Tail>>,
+    /// By their greatest epoch, descending.
+    pub(crate) runs: Vec<Arc<Run>>,
+    /// The epoch of the newest record in the state. Grows while the state is the current one.
+    epoch: AtomicU64,
+    /// The epoch when the state became current: no view of it is older.
+    pub(crate) first_epoch: Epoch,
+}
+
+impl State {
+    pub(crate) fn new(
+        manifest: Arc<Manifest>,
+        tails: Vec<Arc<Tail>>,
+        mut runs: Vec<Arc<Run>>,
+        epoch: Epoch,
+    ) -> Self {
+        runs.sort_by_key(|run| Reverse(run.summary().epoch_max));
+        Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Makes the records up to `epoch`, applied to the newest tail, visible to new views.
+    pub(crate) fn advance(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Release);
+    }
+
+    /// The tail that is appended to.
+    pub(crate) fn newest_tail(&self) -> &Arc<Tail> {
+        &self.tails[0]
+    }
+
+    /// The newest version of `key` as of `at`: a put (counters summed up) or a tombstone.
+    pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
+        let mut best: Option<Found> = None;
+        let is_newer =
+            |best: &Option<Found>, epoch: Epoch| best.as_ref().is_none_or(|best| best.epoch < epoch);
+        for tail in &self.tails {
+            if let Some(version) = tail.get(key, at)
+                && is_newer(&best, version.epoch)
+            {
+                best = Some(Found { epoch: version.epoch, entry: version.entry });
+            }
+            for bulk in tail.bulk() {
+                if bulk.epoch <= at
+                    && is_newer(&best, bulk.epoch)
+                    && let Some(found) = bulk.run.get(key, at)?
+                {
+                    best = Some(found);
+                }
+            }
+            if best.is_some() {
+                break;
+            }
+        }
+        for run in &self.runs {
+            if !is_newer(&best, run.summary().epoch_max) {
+                break;
+            }
+            if let Some(found) = run.get(key, at)?
+                && is_newer(&best, found.epoch)
+            {
+                best = Some(found);
+            }
+        }
+        match best {
+            Some(Found { epoch, entry: Entry::Counter(_) }) => {
+                Ok(Some(Found { epoch, entry: counter_entry(self.counter(key, at)?) }))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The sum of a counter over all places, from the newest down to the first one that knows it.
+    fn counter(&self, key: &[u8], at: Epoch) -> Result<i64> {
+        let mut parts = Vec::new();
+        for tail in &self.tails {
+            if let Some(version) = tail.get(key, at) {
+                parts.push(Found { epoch: version.epoch, entry: version.entry });
+            }
+            for bulk in tail.bulk() {
+                parts.extend(bulk.run.get(key, at)?);
+            }
+        }
+        for run in &self.runs {
+            if let Some(found) = run.get(key, at)? {
+                parts.push(match found.entry {
+                    Entry::Counter(_) => Found { epoch: found.epoch, entry: counter_in_run(run, key, at)? },
+                    _ => found,
+                });
+            }
+        }
+        parts.sort_by_key(|part| Reverse(part.epoch));
+        Ok(sum_parts(parts.iter().map(|part| &part.entry)).0)
+    }
+
+    /// The epoch of the newest version of `key`, and whether it exists in that version.
+    pub(crate) fn newest(&self, key: &[u8]) -> Result<(Epoch, bool)> {
+        Ok(match self.get(key, Epoch::MAX)? {
+            Some(found) => (found.epoch, !matches!(found.entry, Entry::Tombstone)),
+            None => (Epoch::ZERO, false),
+        })
+    }
+
+    /// Whether any key of the range was changed after `since`.
+    pub(crate) fn changed_since(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, since: Epoch) -> Result<bool> {
+        for tail in &self.tails {
+            if tail.changed_since(start, end, since) {
+                return Ok(true);
+            }
+            for bulk in tail.bulk() {
+                if bulk.epoch > since && bulk.run.changed_since(start, end, since)? {
+                    return Ok(true);
+                }
+            }
+        }
+        for run in &self.runs {
+            if run.summary().epoch_max <= since {
+                break;
+            }
+            if run.changed_since(start, end, since)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The sum of a counter's versions in one run, as an entry: whole, or what is to be added.
+pub(crate) fn counter_in_run(run: &Arc<Run>, key: &[u8], at: Epoch) -> Result<Entry> {
+    let mut cursor = run.cursor();
+    let mut parts = Vec::new();
+    let mut there = cursor.seek(Bound::Included(key))?;
+    while there && cursor.key() == key {
+        if cursor.epoch() <= at {
+            parts.push(cursor.entry_owned());
+            if !matches!(parts.last(), Some(Entry::Counter(_))) {
+                break;
+            }
+        }
+        there = cursor.next()?;
+    }
+    let (sum, whole) = sum_parts(parts.iter());
+    Ok(if whole { counter_entry(sum) } else { Entry::Counter(sum) })
+}
+
+/// Adds up a counter's entries, newest first; the flag says whether its beginning was among them.
+pub(crate) fn sum_parts<'a>(parts: impl Iterator<Item = &'a Entry>) -> (i64, bool) {
+    let mut sum = 0i64;
+    for part in parts {
+        match part {
+            Entry::Counter(delta) => sum = sum.wrapping_add(*delta),
+            Entry::Put { value, .. } => return (sum.wrapping_add(counter_value(value)), true),
+            Entry::Tombstone => return (sum, true),
+        }
+    }
+    (sum, false)
+}

@@ -1,0 +1,90 @@
+//! A view: a state as of one epoch.
+
+use std::{ops::Bound, sync::Arc};
+
+use millpond_core::{Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View};
+
+use super::{MergeScan, State};
+use crate::{
+    fork,
+    run::{Entry, Found},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct LocalView {
+    state: Arc<State>,
+    epoch: Epoch,
+    fork: u64,
+}
+
+impl LocalView {
+    pub(crate) fn new(state: Arc<State>, epoch: Epoch) -> Self {
+        Self { state, epoch, fork: fork::generation() }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.fork == fork::generation() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Forked, "this view was opened before a fork; open a new one in the child"))
+    }
+}
+
+impl View for LocalView {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
+        self.check()?;
+        with_key(key, |key| Ok(self.state.get(key, self.epoch)?.and_then(into_record)))
+    }
+
+    fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>> {
+        self.check()?;
+        let (start, end) = concat_bounds(&range);
+        let backward = direction == Direction::Backward;
+        Ok(Box::new(MergeScan::new(&self.state, start, end, self.epoch, backward, range.partition.len())))
+    }
+}
+
+/// Calls `with` with the two parts of a key in one piece.
+pub(crate) fn with_key<T>(key: Key<'_>, with: impl FnOnce(&[u8]) -> T) -> T {
+    let (partition, length) = (key.partition.len(), key.partition.len() + key.sort.len());
+    if length > 256 {
+        return with(&key.concat());
+    }
+    let mut buffer = [0u8; 256];
+    buffer[..partition].copy_from_slice(key.partition);
+    buffer[partition..length].copy_from_slice(key.sort);
+    with(&buffer[..length])
+}
+
+pub(crate) fn into_record(found: Found) -> Option<Record> {
+    match found.entry {
+        Entry::Put { value, extents } => Some(Record { version: found.epoch, value, extents }),
+        Entry::Counter(sum) => Some(Record {
+            version: found.epoch,
+            value: sum.to_le_bytes().to_vec().into(),
+            extents: Vec::new(),
+        }),
+        Entry::Tombstone => None,
+    }
+}
+
+/// The bounds of a range of sort keys, as bounds of whole keys.
+pub(crate) fn concat_bounds(range: &KeyRange<'_>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let concat = |sort: &[u8]| Key::new(range.partition, sort).concat();
+    let start = match range.start {
+        Bound::Included(start) => Bound::Included(concat(start)),
+        Bound::Excluded(start) => Bound::Excluded(concat(start)),
+        Bound::Unbounded => Bound::Included(range.partition.to_vec()),
+    };
+    let end = match range.end {
+        Bound::Included(end) => Bound::Included(concat(end)),
+        Bound::Excluded(end) => Bound::Excluded(concat(end)),
+        Bound::Unbounded => KeyRange::prefix_end(range.partition).map_or(Bound::Unbounded, Bound::Excluded),
+    };
+    (start, end)
+}

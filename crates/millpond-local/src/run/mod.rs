@@ -1,0 +1,86 @@
+//! Sorted runs: immutable files of records, ordered by key and, within a key, from the newest
+//! version to the oldest.
+//!
+//! Invariants:
+//! - A run is written once, synced, and never changed.
+//! - No two records of a run have the same key and epoch.
+//! - Every byte of the file is under a checksum that is bound to its place (see `identity`).
+//!   Damage hides no record: a read that would need a damaged block is an error, and the records
+//!   of all other blocks stay readable.
+//!
+//! | part          | bytes     | content                                            |
+//! |---------------|----------:|----------------------------------------------------|
+//! | header        | 48        | see `identity`                                     |
+//! | data blocks   | ~4096 each| see `block`; each begins where the one before ends |
+//! | filter        | 32 n      | see `filter`                                       |
+//! | index         | any       | see `index`                                        |
+//! | footer        | 104       | see `footer`                                       |
+
+mod block;
+mod cursor;
+mod filter;
+mod footer;
+mod index;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use bytes::Bytes;
+use millpond_core::{Epoch, Extent};
+
+pub(crate) use block::Block;
+pub(crate) use cursor::RunCursor;
+pub(crate) use reader::Run;
+pub(crate) use writer::{RunSummary, RunWriter};
+
+use crate::identity::FileKind;
+
+static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 1, name: "sorted run" };
+
+/// The number of a run in its container, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RunId(pub u64);
+
+impl RunId {
+    /// The name of the run's file.
+    pub(crate) fn file_name(self) -> String {
+        format!("{:016x}.run", self.0)
+    }
+}
+
+/// What a version of a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryRef<'a> {
+    /// A value, and the extents that the record owns.
+    Put { value: &'a [u8], extents: &'a [Extent] },
+    /// Nothing: the key was deleted.
+    Tombstone,
+    /// What is added to a counter.
+    Counter(i64),
+}
+
+/// An [`EntryRef`] that stays; its value is a slice of the cached block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Put { value: Bytes, extents: Vec<Extent> },
+    Tombstone,
+    Counter(i64),
+}
+
+impl Entry {
+    pub(crate) fn as_ref(&self) -> EntryRef<'_> {
+        match self {
+            Entry::Put { value, extents } => EntryRef::Put { value, extents },
+            Entry::Tombstone => EntryRef::Tombstone,
+            Entry::Counter(sum) => EntryRef::Counter(*sum),
+        }
+    }
+}
+
+/// The version of a key that a view sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub epoch: Epoch,
+    pub entry: Entry,
+}

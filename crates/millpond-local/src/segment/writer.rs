@@ -1,0 +1,157 @@
+//! Appends values to a segment, in bounded memory.
+
+use std::{path::Path, sync::Arc};
+
+use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId};
+use uuid::Uuid;
+
+use super::{
+    KIND,
+    frame::{self, FRAME_BYTES, STRIDE},
+};
+use crate::{
+    identity::{HEADER_BYTES, Identity},
+    media::{File, FileExt, Media, OpenMode},
+};
+
+/// Frames collected before they are written to the file.
+const BUFFER_FRAMES: usize = 8;
+
+/// A segment that is being written.
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    file: Arc<dyn File>,
+    id: SegmentId,
+    identity: Identity,
+    /// What the file holds.
+    written: u64,
+    /// Frames that come next in the file; the last one, at `frame_at`, is not ended.
+    buffer: Vec<u8>,
+    frame_at: usize,
+    value: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    None,
+    Begun {
+        offset: u64,
+        length: u64,
+    },
+    /// A write failed: the value can't be finished.
+    Lost,
+}
+
+impl SegmentFile {
+    /// Begins a segment in a new file.
+    pub(crate) fn create(
+        media: &Arc<dyn Media>,
+        path: &Path,
+        id: SegmentId,
+        container: Uuid,
+    ) -> Result<Self> {
+        let identity = Identity::new(&KIND, path, container, id.0);
+        let file = media.open(path, OpenMode::Create).map_err(|error| identity.io("create", error))?;
+        file.write_all_at(&identity.header(), 0).map_err(|error| identity.io("write", error))?;
+        let written = HEADER_BYTES as u64;
+        Ok(Self { file, id, identity, written, buffer: Vec::new(), frame_at: 0, value: Value::None })
+    }
+
+    /// Adds bytes to the value that is being written.
+    ///
+    /// # Errors
+    /// `NoSpace` and `Io` when the file can't be written: the value is lost, and every call until
+    /// [`SegmentFile::finish`] or [`SegmentFile::abandon`] says so.
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match &mut self.value {
+            Value::Lost => return Err(self.lost()),
+            Value::Begun { length, .. } => *length += bytes.len() as u64,
+            Value::None => {
+                self.value = Value::Begun { offset: self.written, length: bytes.len() as u64 };
+                frame::begin(&mut self.buffer);
+            }
+        }
+        while !bytes.is_empty() {
+            let room = frame::length(FRAME_BYTES) - (self.buffer.len() - self.frame_at);
+            // The next frame is begun only when there is something to put into it.
+            if room == 0 {
+                self.end_frame();
+                if self.buffer.len() >= BUFFER_FRAMES * STRIDE {
+                    self.write()?;
+                }
+                frame::begin(&mut self.buffer);
+                continue;
+            }
+            let (head, rest) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.extend_from_slice(head);
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Ends the value and answers where it is; on return the file holds all of it. An empty value
+    /// is nowhere.
+    ///
+    /// # Errors
+    /// As [`SegmentFile::append`]; the segment is ready for another value.
+    pub(crate) fn finish(&mut self) -> Result<Option<Extent>> {
+        let (offset, length) = match self.value {
+            Value::None => return Ok(None),
+            Value::Begun { offset, length } => (offset, length),
+            Value::Lost => {
+                let lost = self.lost();
+                self.abandon();
+                return Err(lost);
+            }
+        };
+        self.end_frame();
+        let written = self.write();
+        self.abandon();
+        written?;
+        Ok(Some(Extent { segment: self.id, offset, length }))
+    }
+
+    /// Forgets the value that is being written; the next one begins behind what the file holds.
+    pub(crate) fn abandon(&mut self) {
+        self.value = Value::None;
+        self.buffer.clear();
+        self.frame_at = 0;
+    }
+
+    /// How long the file is, with what is not written yet.
+    pub(crate) fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn end_frame(&mut self) {
+        let offset = self.written + self.frame_at as u64;
+        frame::end(&mut self.buffer[self.frame_at..], &self.identity, offset);
+        self.frame_at = self.buffer.len();
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let written = self.file.write_all_at(&self.buffer, self.written);
+        if let Err(error) = written {
+            // What did reach the file is not counted: nothing owns it, and it is overwritten.
+            self.abandon();
+            self.value = Value::Lost;
+            return Err(self.identity.io("write", error));
+        }
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.frame_at = 0;
+        Ok(())
+    }
+
+    fn lost(&self) -> Error {
+        let path = self.identity.path().display();
+        Error::new(ErrorKind::Io, format!("{path}: an earlier write of this value failed; write it again"))
+    }
+}

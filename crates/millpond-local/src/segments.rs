@@ -1,0 +1,369 @@
+//! The segments of a container, as one process uses them.
+//!
+//! Invariants:
+//! - A segment has one writer: the process whose serial number is in its name, and there one
+//!   [`Writer`] at a time, which takes an idle file or makes a new one.
+//! - What a writer finished stays `pending` until a commit names it: till then no manifest and no
+//!   log record speaks for it, and this process must not take it for garbage.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, Weak},
+};
+
+use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId, SegmentWriter, limits};
+use uuid::Uuid;
+
+use crate::{
+    media::Media,
+    segment::{self, SegmentFile, SegmentReader, file_name},
+    space::Space,
+};
+
+/// Segment files that wait for a next writer.
+const IDLE_MAX: usize = 4;
+
+/// Bytes that are charged to the quota at a time while a value is written.
+const CHARGE_BYTES: u64 = 1 << 20;
+
+/// See the module.
+pub(crate) struct SegmentPool {
+    media: Arc<dyn Media>,
+    dir: PathBuf,
+    container: Uuid,
+    space: Arc<dyn Space>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    idle: Vec<SegmentFile>,
+    /// Made by this process, and neither idle nor sealed: some writer has it.
+    active: HashSet<SegmentId>,
+    /// Values that were finished and not committed yet, by segment.
+    pending: HashMap<SegmentId, u64>,
+    /// Made by this process and not unlinked.
+    own: HashSet<SegmentId>,
+    /// Written by this process since it was last synced.
+    unsynced: HashMap<SegmentId, Unsynced>,
+    /// A sync of these failed: what was in them may be lost, though a later sync succeed.
+    failed: HashSet<SegmentId>,
+    readers: HashMap<SegmentId, Arc<SegmentReader>>,
+}
+
+/// A segment that was written since it was last synced.
+#[derive(Default)]
+struct Unsynced {
+    /// How many values were finished since: whether one came while a sync was under way.
+    values: u64,
+    /// Held to sync it, so that whoever finds a sync under way waits for its end.
+    turn: Arc<Mutex<()>>,
+}
+
+impl fmt::Debug for SegmentPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentPool").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl SegmentPool {
+    pub(crate) fn new(media: Arc<dyn Media>, dir: PathBuf, container: Uuid, space: Arc<dyn Space>) -> Self {
+        Self { media, dir, container, space, inner: Mutex::default() }
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn path(&self, segment: SegmentId) -> PathBuf {
+        self.dir.join(file_name(segment))
+    }
+
+    /// A writer, on an idle segment or one numbered by `new_id`.
+    pub(crate) fn writer<'a>(self: &Arc<Self>, new_id: impl Fn() -> Result<u64> + Send + 'a) -> Writer<'a> {
+        Writer {
+            pool: self.clone(),
+            file: None,
+            new_id: Box::new(new_id),
+            finished: Vec::new(),
+            charged: 0,
+            written: 0,
+        }
+    }
+
+    fn take_file(&self, new_id: &(dyn Fn() -> Result<u64> + Send + '_)) -> Result<SegmentFile> {
+        {
+            let mut inner = self.inner();
+            if let Some(file) = inner.idle.pop() {
+                inner.active.insert(file.id());
+                return Ok(file);
+            }
+        }
+        let id = SegmentId(new_id()?);
+        let mut inner = self.inner();
+        inner.own.insert(id);
+        inner.active.insert(id);
+        drop(inner);
+        let made = SegmentFile::create(&self.media, &self.path(id), id, self.container).and_then(|file| {
+            self.media
+                .sync_dir(&self.dir)
+                .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))?;
+            Ok(file)
+        });
+        made.inspect_err(|_| self.forget(id))
+    }
+
+    fn give_back(&self, file: SegmentFile) {
+        let mut inner = self.inner();
+        inner.active.remove(&file.id());
+        let is_sound = !inner.failed.contains(&file.id());
+        if is_sound && file.length() < limits::SEGMENT_BYTES_MAX && inner.idle.len() < IDLE_MAX {
+            inner.idle.push(file);
+        }
+    }
+
+    /// Ends every idle segment, so that it can be compacted.
+    pub(crate) fn seal_idle(&self) {
+        self.inner().idle.clear();
+    }
+
+    /// Whether this process may treat its own segment as garbage, or move what is in it.
+    pub(crate) fn is_released(&self, segment: SegmentId) -> bool {
+        let inner = self.inner();
+        !inner.active.contains(&segment)
+            && !inner.pending.contains_key(&segment)
+            && !inner.idle.iter().any(|file| file.id() == segment)
+    }
+
+    /// Segments that this process made.
+    pub(crate) fn own(&self) -> Vec<SegmentId> {
+        self.inner().own.iter().copied().collect()
+    }
+
+    /// The segment is unlinked.
+    pub(crate) fn forget(&self, segment: SegmentId) {
+        let mut inner = self.inner();
+        inner.own.remove(&segment);
+        inner.active.remove(&segment);
+        inner.unsynced.remove(&segment);
+        inner.readers.remove(&segment);
+    }
+
+    /// Extents in these segments are committed.
+    pub(crate) fn committed(&self, segments: impl Iterator<Item = SegmentId>) {
+        let mut segments = segments.peekable();
+        if segments.peek().is_none() {
+            return;
+        }
+        let mut inner = self.inner();
+        for segment in segments {
+            if let Some(count) = inner.pending.get_mut(&segment) {
+                *count -= 1;
+                if *count == 0 {
+                    inner.pending.remove(&segment);
+                }
+            }
+        }
+    }
+
+    /// Makes what was written to these segments durable, whoever wrote it.
+    pub(crate) fn sync(&self, segments: impl Iterator<Item = SegmentId>) -> Result<()> {
+        let mut last = None;
+        for segment in segments {
+            if last.replace(segment) == Some(segment) {
+                continue;
+            }
+            let (own, turn) = {
+                let inner = self.inner();
+                let turn = inner.unsynced.get(&segment).map(|unsynced| unsynced.turn.clone());
+                (inner.own.contains(&segment), turn)
+            };
+            // What this process wrote and has synced since needs no other sync.
+            let turn = turn.or_else(|| (!own).then(Arc::default));
+            self.check(segment)?;
+            let Some(turn) = turn else { continue };
+            let _turn = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            self.check(segment)?;
+            let values = self.inner().unsynced.get(&segment).map(|unsynced| unsynced.values);
+            if own && values.is_none() {
+                continue;
+            }
+            let synced = self.reader(segment).and_then(|reader| reader.sync());
+            let mut inner = self.inner();
+            if synced.is_err() {
+                inner.failed.insert(segment);
+                inner.idle.retain(|file| file.id() != segment);
+            } else if inner.unsynced.get(&segment).map(|unsynced| unsynced.values) == values {
+                inner.unsynced.remove(&segment);
+            }
+            drop(inner);
+            synced?;
+        }
+        Ok(())
+    }
+
+    /// Writes extents again where they are, and makes them durable: for when a sync may have failed
+    /// unseen.
+    pub(crate) fn write_again(&self, extents: &[Extent]) -> Result<()> {
+        let mut by_segment: HashMap<SegmentId, Vec<Extent>> = HashMap::new();
+        for extent in extents {
+            by_segment.entry(extent.segment).or_default().push(*extent);
+        }
+        for (id, extents) in &by_segment {
+            segment::write_again(&self.media, &self.path(*id), *id, self.container, extents)?;
+        }
+        if by_segment.is_empty() {
+            return Ok(());
+        }
+        self.media
+            .sync_dir(&self.dir)
+            .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))
+    }
+
+    /// Refuses a segment of which a sync has failed.
+    ///
+    /// # Errors
+    /// `Poisoned`: the value has to be written again, to another segment.
+    pub(crate) fn check(&self, segment: SegmentId) -> Result<()> {
+        if !self.inner().failed.contains(&segment) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Poisoned,
+            format!(
+                "an earlier sync of segment {} failed, and what was written to it may be lost; write the value again",
+                self.path(segment).display()
+            ),
+        ))
+    }
+
+    pub(crate) fn reader(&self, segment: SegmentId) -> Result<Arc<SegmentReader>> {
+        if let Some(reader) = self.inner().readers.get(&segment) {
+            return Ok(reader.clone());
+        }
+        let reader =
+            Arc::new(SegmentReader::open(&self.media, &self.path(segment), segment, self.container)?);
+        let mut inner = self.inner();
+        if inner.readers.len() >= 256 {
+            inner.readers.clear();
+        }
+        inner.readers.insert(segment, reader.clone());
+        Ok(reader)
+    }
+
+    pub(crate) fn read(&self, extent: &Extent, offset: u64, into: &mut [u8]) -> Result<()> {
+        let reader = self.reader(extent.segment).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_kind(ErrorKind::EpochGone),
+            _ => error,
+        })?;
+        reader.read(extent, offset, into)
+    }
+}
+
+/// Appends values to segments of this process.
+pub(crate) struct Writer<'a> {
+    pool: Arc<SegmentPool>,
+    file: Option<SegmentFile>,
+    new_id: Box<dyn Fn() -> Result<u64> + Send + 'a>,
+    /// Extents of the current value in segments that are full.
+    finished: Vec<Extent>,
+    /// Bytes charged to the quota and not written yet.
+    charged: u64,
+    /// Bytes of the current value.
+    written: u64,
+}
+
+impl Writer<'_> {
+    fn end_part(&mut self) -> Result<()> {
+        if let Some(file) = &mut self.file {
+            self.finished.extend(file.finish()?);
+            let id = file.id();
+            self.pool.inner().unsynced.entry(id).or_default().values += 1;
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, bytes: u64) -> Result<()> {
+        if self.charged < bytes {
+            // Small values pay exactly, long ones in steps.
+            let step = if self.written == 0 { bytes } else { bytes.max(CHARGE_BYTES) };
+            match self.pool.space.charge(step - self.charged) {
+                Ok(()) => self.charged = step,
+                Err(_) if step > bytes => {
+                    self.pool.space.charge(bytes - self.charged)?;
+                    self.charged = bytes;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.charged -= bytes;
+        self.written += bytes;
+        Ok(())
+    }
+}
+
+impl SegmentWriter for Writer<'_> {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let appended = (|| {
+            if self.written == 0 && self.file.as_ref().is_some_and(|file| self.pool.check(file.id()).is_err())
+            {
+                self.file = None;
+            }
+            self.charge(bytes.len() as u64)?;
+            if self.file.as_ref().is_some_and(|file| file.length() >= limits::SEGMENT_BYTES_MAX) {
+                self.end_part()?;
+                if let Some(file) = self.file.take() {
+                    self.pool.give_back(file);
+                }
+            }
+            let file = match &mut self.file {
+                Some(file) => file,
+                file => file.insert(self.pool.take_file(&*self.new_id)?),
+            };
+            file.append(bytes)
+        })();
+        if appended.is_err() {
+            self.finished.clear();
+            if let Some(file) = &mut self.file {
+                file.abandon();
+            }
+        }
+        appended
+    }
+
+    fn finish(&mut self) -> Result<Vec<Extent>> {
+        self.end_part()?;
+        let extents = std::mem::take(&mut self.finished);
+        self.pool.space.release(std::mem::take(&mut self.charged));
+        self.written = 0;
+        let mut inner = self.pool.inner();
+        for extent in &extents {
+            *inner.pending.entry(extent.segment).or_default() += 1;
+        }
+        Ok(extents)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if let Some(mut file) = self.file.take() {
+            file.abandon();
+            self.pool.give_back(file);
+        }
+        self.pool.space.release(self.charged);
+    }
+}
+
+/// What a writer needs of an engine that may be gone.
+pub(crate) fn numbering<E: Send + Sync + 'static>(
+    engine: &Arc<E>,
+    number: impl Fn(&E) -> Result<u64> + Send + 'static,
+) -> impl Fn() -> Result<u64> + Send + 'static {
+    let engine: Weak<E> = Arc::downgrade(engine);
+    move || match engine.upgrade() {
+        Some(engine) => number(&engine),
+        None => Err(Error::new(ErrorKind::Closed, "the container was closed while a value was written")),
+    }
+}

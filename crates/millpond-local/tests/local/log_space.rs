@@ -1,0 +1,82 @@
+//! The space of the log is there before it is needed, and what waits to be synced doesn't wait long.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use millpond_core::{At, Commit, Durability, Key, Op, Store, Write};
+use millpond_local::{EngineOptions, LocalStore};
+use millpond_testkit::sim::{OperationKind, SimMachine};
+
+use crate::subject::{CONTAINER, DIR, LOG_BYTES, SUBJECT, options};
+
+fn put(store: &dyn Store, sort: &[u8], durability: Durability) -> millpond_core::Result<()> {
+    let write = Write {
+        key: Key::new(b"p", sort),
+        op: Op::Put { value: b"a value", extents: &[] },
+        tally: Some(Key::new(b"t", b"#")),
+    };
+    store.index().commit(&Commit { writes: vec![write], durability, ..Commit::default() }).map(drop)
+}
+
+/// What rule 8 asks for.
+pub fn commits_only_overwrite() -> Result<(), String> {
+    let machine = SimMachine::new(1);
+    (SUBJECT.create)(machine.process()).map_err(|error| error.to_string())?;
+    let store = (SUBJECT.open)(machine.process()).map_err(|error| error.to_string())?;
+    put(&*store, b"first", Durability::Sync).map_err(|error| error.to_string())?;
+    if machine.bytes_allocated() > 1 << 20 {
+        return Err(format!("a new container takes {} bytes", machine.bytes_allocated()));
+    }
+    machine.forget_operations();
+    let allocated = machine.bytes_allocated();
+    machine.full_disk(Some(allocated));
+    for number in 0..u64::from(LOG_BYTES as u32) / 1000 {
+        put(&*store, &number.to_be_bytes(), Durability::Sync).map_err(|error| format!("a put: {error}"))?;
+    }
+    if machine.bytes_allocated() != allocated {
+        return Err(format!("{} bytes became {}", allocated, machine.bytes_allocated()));
+    }
+    let other = machine.operations().into_iter().find(|operation| {
+        operation.kind.changes_disk() && !matches!(operation.kind, OperationKind::Write | OperationKind::Sync)
+    });
+    other.map_or(Ok(()), |operation| Err(format!("a put asks for more than a write and a sync: {operation}")))
+}
+
+/// What rule 6 asks for of the engine's thread.
+pub fn what_is_unsynced_is_synced_soon() -> Result<(), String> {
+    let machine = SimMachine::new(1);
+    (SUBJECT.create)(machine.process()).map_err(|error| error.to_string())?;
+    let open = |machine: &SimMachine, background| {
+        let options = EngineOptions { background, ..options() };
+        LocalStore::open(machine.process(), Path::new(DIR), CONTAINER, options, false).map(Arc::new)
+    };
+    let store = open(&machine, true).map_err(|error| error.to_string())?;
+    put(&*store, b"first", Durability::Sync).map_err(|error| error.to_string())?;
+    put(&*store, b"second", Durability::Async).map_err(|error| error.to_string())?;
+    let deadline = Instant::now() + Duration::from_millis(1500);
+    loop {
+        let after = machine.power_cut_worst();
+        let left = open(&after, false).map_err(|error| error.to_string())?;
+        let view = left.index().view(At::Latest).map_err(|error| error.to_string())?;
+        if view.get(Key::new(b"p", b"second")).is_ok_and(|found| found.is_some()) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err("an async commit isn't durable after 1.5 seconds".into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_commit_needs_no_new_space() {
+    commits_only_overwrite().expect("rule 8");
+}
+
+#[test]
+fn async_commits_are_synced_within_a_second() {
+    what_is_unsynced_is_synced_soon().expect("rule 6");
+}

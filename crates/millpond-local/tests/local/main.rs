@@ -1,0 +1,16 @@
+//! The local engine against the contracts, and against a machine that fails it.
+//!
+//! Everything here is replayed by `MILLPOND_TEST_SEED`, which each failure names.
+
+mod conformance;
+mod faults;
+mod flips;
+mod forks;
+mod kill;
+mod log_space;
+#[cfg(feature = "planted-bugs")]
+mod planted_bugs;
+mod pool;
+mod power_cut;
+mod sharing;
+mod subject;

@@ -1,0 +1,150 @@
+//! The tests of the tests: each rule of the engine is left out, and its harness must notice.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use millpond_local::bugs::{Bug, plant};
+use millpond_testkit::{
+    conformance,
+    crash::{Fault, Sweep, Violation, fault_sweep, flip_sweep, kill_sweep, mixed_workload, power_cut_sweep},
+};
+
+use crate::{conformance::simulated, flips::spared, forks, log_space, sharing, subject::SUBJECT};
+
+/// Runs `harness` with one seed after the other until it notices the bug.
+#[track_caller]
+fn assert_noticed<E: std::fmt::Display>(bug: Bug, harness: impl Fn(u64) -> Result<u64, E>) {
+    for seed in 1..=12 {
+        let planted = plant(bug);
+        let outcome = catch_unwind(AssertUnwindSafe(|| harness(seed)));
+        drop(planted);
+        match outcome {
+            Ok(Ok(_)) => {}
+            Ok(Err(violation)) => return println!("{bug:?}: {violation}"),
+            Err(_) => return println!("{bug:?}: a test of the suite failed"),
+        }
+    }
+    panic!("{bug:?} was not noticed");
+}
+
+fn power_cuts(seed: u64) -> Result<u64, Violation> {
+    let sweep = Sweep { seed, points_max: 60, cuts: 4, two_processes: seed % 2 == 1 };
+    power_cut_sweep(&SUBJECT, &mixed_workload(40), sweep)
+}
+
+fn kills(seed: u64) -> Result<u64, Violation> {
+    let sweep = Sweep { seed, points_max: 120, two_processes: seed % 2 == 1, ..Sweep::default() };
+    kill_sweep(&SUBJECT, &mixed_workload(30), sweep)
+}
+
+fn failed_syncs(seed: u64) -> Result<u64, Violation> {
+    let sweep = Sweep { seed, points_max: 60, two_processes: false, ..Sweep::default() };
+    fault_sweep(&SUBJECT, &mixed_workload(30), Fault::Sync(libc::EIO), sweep)
+}
+
+fn panics(seed: u64) -> Result<u64, Violation> {
+    let sweep = Sweep { seed, points_max: 100, two_processes: seed % 2 == 1, ..Sweep::default() };
+    fault_sweep(&SUBJECT, &mixed_workload(30), Fault::Panic, sweep)
+}
+
+fn flips(seed: u64) -> Result<u64, Violation> {
+    flip_sweep(&SUBJECT, &mixed_workload(40), spared, Sweep { seed, points_max: 300, ..Sweep::default() })
+}
+
+fn suite(_: u64) -> Result<u64, Violation> {
+    conformance::run(simulated);
+    Ok(0)
+}
+
+#[test]
+fn rule_1_sync_covers_everything_before_it() {
+    assert_noticed(Bug::AcknowledgeBeforeLogSync, power_cuts);
+    assert_noticed(Bug::SkipSegmentSync, power_cuts);
+    assert_noticed(Bug::SkipLogDirectorySync, power_cuts);
+    assert_noticed(Bug::RollWithoutSync, power_cuts);
+}
+
+#[test]
+fn rule_2_corruption_is_not_a_torn_tail() {
+    assert_noticed(Bug::CutCorruptionOff, flips);
+    assert_noticed(Bug::AcceptRecordsWithoutChecksum, power_cuts);
+}
+
+#[test]
+fn rule_3_what_a_dead_holder_left_is_cleared() {
+    assert_noticed(Bug::TakeOverWithoutZeroing, kills);
+}
+
+#[test]
+fn rule_4_epochs_are_never_reused() {
+    assert_noticed(Bug::ReuseIncarnation, power_cuts);
+}
+
+#[test]
+fn rule_5_a_failed_sync_is_never_believed() {
+    assert_noticed(Bug::AcknowledgeAfterFailedSync, failed_syncs);
+}
+
+#[test]
+fn rule_6_closing_syncs_and_so_does_time() {
+    assert_noticed(Bug::CloseWithoutSync, power_cuts);
+    assert_noticed(Bug::NoPeriodicSync, |_| log_space::what_is_unsynced_is_synced_soon().map(|()| 0));
+}
+
+#[test]
+fn rule_7_a_large_commit_s_run_is_synced_before_it_is_named() {
+    assert_noticed(Bug::BulkRunWithoutSync, power_cuts);
+}
+
+#[test]
+fn rule_8_log_space_is_zeroed_ahead() {
+    assert_noticed(Bug::LogSpaceNotZeroedAhead, |_| log_space::commits_only_overwrite().map(|()| 0));
+}
+
+#[test]
+fn rule_9_old_control_memory_is_not_trusted() {
+    assert_noticed(Bug::TrustOldControl, power_cuts);
+}
+
+#[test]
+fn rule_10_a_panic_under_the_lock_is_a_death() {
+    assert_noticed(Bug::PanicLeavesLockClean, panics);
+}
+
+#[test]
+fn rule_11_a_process_appends_behind_what_is_published() {
+    assert_noticed(Bug::AppendWithoutCatchingUp, |_| sharing::commits_follow_each_other().map(|()| 0));
+}
+
+#[test]
+fn rule_12_a_forked_child_opens_anew() {
+    assert_noticed(Bug::ForkedChildKeepsHandle, |_| forks::a_child_works_on_its_own().map(|()| 0));
+}
+
+#[test]
+fn rule_13_a_manifest_names_what_is_there() {
+    assert_noticed(Bug::ManifestBeforeRun, power_cuts);
+    assert_noticed(Bug::SkipManifestDirectorySync, power_cuts);
+}
+
+#[test]
+fn rule_14_what_others_use_is_not_unlinked() {
+    assert_noticed(Bug::UnlinkWhileInUse, |_| sharing::a_view_keeps_what_it_needs().map(|()| 0));
+}
+
+#[test]
+fn rule_15_merges_keep_what_is_needed() {
+    assert_noticed(Bug::DropNeededVersions, suite);
+    assert_noticed(Bug::DropTombstonesEarly, suite);
+}
+
+#[test]
+fn rule_16_segment_bytes_move_with_their_pointers() {
+    assert_noticed(Bug::MoveSegmentsWithoutPointers, suite);
+}
+
+#[test]
+fn rule_19_commits_are_validated() {
+    let plant_in_thread = || std::mem::forget(plant(Bug::SkipValidation));
+    let noticed = (0..10).any(|_| sharing::validation_sees_the_other_process(plant_in_thread).is_err());
+    assert!(noticed, "SkipValidation was not noticed");
+}

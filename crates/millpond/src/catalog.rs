@@ -1,0 +1,210 @@
+//! The catalogue of a container: which dictionaries there are, and which are being destroyed.
+//!
+//! Invariants:
+//! - A dictionary is created or destroyed in one commit that changes all its records of
+//!   the catalogue and its header together.
+//! - A destroyed dictionary has a record to be reaped until its last entry is gone. Nothing adds to
+//!   it meanwhile, since every write asks for its header.
+
+use millpond_core::{
+    At, Direction, Durability, Epoch, Error, ErrorKind, Key, KeyRange, Op, Outcome, Precondition, Result,
+    View, Write, limits::NAME_BYTES_MAX,
+};
+
+use crate::{
+    container::Container,
+    dict::Dict,
+    environment,
+    layout::{self, CATALOGUE, COUNT, HEADER, Listing, NAME_COUNT, ObjectId},
+};
+
+/// Records that one commit of a reaper deletes at most.
+const REAP_RECORDS: usize = 4096;
+
+/// Bytes of keys that one commit of a reaper deletes at most: a commit stays well below a log file.
+const REAP_BYTES: usize = 32 << 10;
+
+/// Opens a dictionary, if there is one of that name.
+pub(crate) fn open(container: &Container, name: &str) -> Result<Option<Dict>> {
+    check_name(name)?;
+    let view = container.index()?.view(At::Latest)?;
+    let Some((id, _)) = find(&*view, name)? else { return Ok(None) };
+    let partition = id.partition();
+    match view.get(Key::new(&partition, HEADER))? {
+        Some(header) => Ok(Some(Dict::new(container.clone(), name, id, header.version))),
+        None => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "the dictionary {name:?} of {container} has lost its header; `check` with repair restores it"
+            ),
+        )),
+    }
+}
+
+/// Creates a dictionary.
+pub(crate) fn create(container: &Container, name: &str) -> Result<Dict> {
+    check_name(name)?;
+    let id = ObjectId::dict(environment::unique());
+    let link = link(container, name, id, true)?;
+    match link {
+        Some(version) => Ok(Dict::new(container.clone(), name, id, version)),
+        None => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("{container} has a dictionary {name:?} already: open it, or destroy it first"),
+        )),
+    }
+}
+
+/// Gives an object a name, and a header if it is to get one. Answers the epoch of the commit, or
+/// nothing where the name is taken.
+pub(crate) fn link(
+    container: &Container,
+    name: &str,
+    id: ObjectId,
+    with_header: bool,
+) -> Result<Option<Epoch>> {
+    let partition = id.partition();
+    let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
+    let (name_record, header_record) = (layout::name_record(id), layout::header_record(name));
+    let name_key = Key::new(CATALOGUE, &name_key);
+    let mut writes = vec![
+        Write { tally: Some(NAME_COUNT), ..put(name_key, &name_record) },
+        put(Key::new(CATALOGUE, &object_key), &header_record),
+    ];
+    if with_header {
+        writes.push(put(Key::new(&partition, HEADER), &header_record));
+    }
+    let free = Precondition::Unchanged { key: name_key, version: Epoch::ZERO };
+    match container.commit(vec![free], writes)? {
+        Outcome::Committed { epoch, .. } => Ok(Some(epoch)),
+        Outcome::Conflict { .. } => Ok(None),
+    }
+}
+
+/// Destroys a dictionary and clears its records.
+pub(crate) fn destroy(container: &Container, name: &str) -> Result<()> {
+    check_name(name)?;
+    container.check_writable()?;
+    loop {
+        let found = find(&*container.index()?.view(At::Latest)?, name)?;
+        let Some((id, version)) = found else { return Err(missing(container, name)) };
+        let partition = id.partition();
+        let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
+        let reap_key = Listing::Reaps.object_key(id);
+        let name_key = Key::new(CATALOGUE, &name_key);
+        let writes = vec![
+            Write { tally: Some(NAME_COUNT), ..delete(name_key) },
+            delete(Key::new(CATALOGUE, &object_key)),
+            delete(Key::new(&partition, HEADER)),
+            delete(Key::new(&partition, COUNT)),
+            put(Key::new(CATALOGUE, &reap_key), layout::REAP_RECORD),
+        ];
+        let unchanged = Precondition::Unchanged { key: name_key, version };
+        if let Outcome::Committed { .. } = container.commit(vec![unchanged], writes)? {
+            return reap(container, id, &mut { usize::MAX }).map_err(|error| {
+                error.context(format_args!(
+                    "the dictionary {name:?} is destroyed, but its space isn't given back yet (compacting \
+                     {container} will)"
+                ))
+            });
+        }
+    }
+}
+
+/// Goes on with the destruction of dictionaries, up to `records_max` records.
+pub(crate) fn reap_all(container: &Container, records_max: usize) -> Result<()> {
+    let mut left = records_max;
+    for id in objects(&*container.index()?.view(At::Latest)?, Listing::Reaps)? {
+        if left == 0 {
+            break;
+        }
+        reap(container, id, &mut left)?;
+    }
+    Ok(())
+}
+
+/// Deletes the records of a destroyed object in bounded batches, the record of its destruction
+/// last. Two processes may do so at once.
+fn reap(container: &Container, id: ObjectId, left: &mut usize) -> Result<()> {
+    let partition = id.partition();
+    // What is lost of this in a crash is done again: no batch needs to wait for the disk.
+    let unsynced = Durability::Async;
+    let view = container.index()?.view(At::Latest)?;
+    let mut cursor = view.scan(KeyRange::all(&partition), Direction::Forward)?;
+    let mut more = true;
+    while more {
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        while more && keys.len() < REAP_RECORDS && bytes < REAP_BYTES {
+            if *left == 0 {
+                return Ok(());
+            }
+            more = cursor.advance()?;
+            if more {
+                *left -= 1;
+                bytes += cursor.key().len() + partition.len();
+                keys.push(cursor.key().to_vec());
+            }
+        }
+        if !keys.is_empty() {
+            let deletes = keys.iter().map(|sort| delete(Key::new(&partition, sort))).collect();
+            container.commit_as(unsynced, Vec::new(), deletes)?;
+        }
+    }
+    let done = Listing::Reaps.object_key(id);
+    container.commit_as(unsynced, Vec::new(), vec![delete(Key::new(CATALOGUE, &done))])?;
+    Ok(())
+}
+
+/// The names of the dictionaries, sorted.
+pub(crate) fn names(container: &Container) -> Result<Vec<String>> {
+    let view = container.index()?.view(At::Latest)?;
+    let mut cursor = view.scan(Listing::Names.range(), Direction::Forward)?;
+    let mut names = Vec::new();
+    while cursor.advance()? {
+        names.push(layout::name_of(cursor.key())?);
+    }
+    Ok(names)
+}
+
+/// How many dictionaries there are.
+pub(crate) fn count(container: &Container) -> Result<u64> {
+    let record = container.index()?.get(NAME_COUNT)?;
+    Ok(record.map_or(0, |record| record.counter().max(0).unsigned_abs()))
+}
+
+/// The objects that the catalogue lists in one way.
+pub(crate) fn objects(view: &dyn View, listing: Listing) -> Result<Vec<ObjectId>> {
+    let mut cursor = view.scan(listing.range(), Direction::Forward)?;
+    let mut objects = Vec::new();
+    while cursor.advance()? {
+        objects.push(layout::object_of(cursor.key())?);
+    }
+    Ok(objects)
+}
+
+/// The object that a name leads to, and the version of the name's record.
+pub(crate) fn find(view: &dyn View, name: &str) -> Result<Option<(ObjectId, Epoch)>> {
+    let key = Listing::Names.key(name.as_bytes());
+    let Some(record) = view.get(Key::new(CATALOGUE, &key))? else { return Ok(None) };
+    Ok(Some((layout::parse_name_record(&record.value)?, record.version)))
+}
+
+pub(crate) fn missing(container: &Container, name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{container} has no dictionary {name:?}: create it first"))
+}
+
+pub(crate) fn put<'a>(key: Key<'a>, value: &'a [u8]) -> Write<'a> {
+    Write { key, op: Op::Put { value, extents: &[] }, tally: None }
+}
+
+pub(crate) fn delete(key: Key<'_>) -> Write<'_> {
+    Write { key, op: Op::Delete, tally: None }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        let message = format!("the name of a dictionary has 1 to {NAME_BYTES_MAX} bytes, not {}", name.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,460 @@
+//! Containers: opened by name or path, described, and the dictionaries in them.
+//!
+//! Invariant: every change goes through [`Container::commit`], which knows whether the handle may
+//! change anything and how durable its commits are to be.
+
+mod check;
+mod options;
+mod writers;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use millpond_core::{
+    Commit, ContainerEntry, Durability, Epoch, Error, ErrorKind, Index, Label, Outcome, Precondition, Result,
+    Store, StoreOptions, Write,
+};
+use uuid::Uuid;
+
+pub use self::options::{ContainerOptions, OpenOptions};
+pub(crate) use self::writers::{LongValues, Writers};
+use crate::{
+    catalog,
+    container_type::ContainerType,
+    dict::Dict,
+    location, namespace,
+    pool::Pool,
+    properties,
+    query::{CheckReport, ContainerQuery},
+};
+
+/// Records of destroyed dictionaries that opening a container clears at most: the rest waits for
+/// the next one, or for a compaction.
+const REAPED_AT_OPEN_MAX: usize = 10_000;
+
+/// An open container. Clones are cheap and share one handle; the last one lets go of the storage.
+#[derive(Clone)]
+pub struct Container {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    uuid: Uuid,
+    label: Option<Label>,
+    container_type: ContainerType,
+    read_only: bool,
+    durability: Durability,
+    writers: Writers,
+    store: Arc<dyn Store>,
+    closed: AtomicBool,
+}
+
+impl Container {
+    /// Opens a container by name: `POOL/CONTAINER`, a URL (`file:///…/CONTAINER`,
+    /// `mem:POOL/CONTAINER`), or the path of a directory that stands for one.
+    ///
+    /// # Errors
+    /// `NotFound`, naming the place that was looked at.
+    pub fn open(name: &str) -> Result<Self> {
+        Self::open_with(name, OpenOptions::default())
+    }
+
+    /// Opens a container by name, with options. See [`Container::open`].
+    pub fn open_with(name: &str, options: OpenOptions) -> Result<Self> {
+        if !location::is_url(name) {
+            let path = Path::new(name);
+            if path.is_dir()
+                && let Some(mark) = namespace::read(path)?
+            {
+                return Self::open_marked(path, &mark, options);
+            }
+            if name.starts_with(['.', '/']) {
+                return Err(no_mark(path));
+            }
+        }
+        let (pool, container) = location::split(name)?;
+        Pool::open(pool)?.open_container(container, options)
+    }
+
+    /// Opens the container that a directory of the unified namespace stands for.
+    ///
+    /// # Errors
+    /// `NotFound` when the directory isn't marked, or when what it stands for is gone.
+    pub fn open_path(path: &Path, options: OpenOptions) -> Result<Self> {
+        match namespace::read(path)? {
+            Some(mark) => Self::open_marked(path, &mark, options),
+            None => Err(no_mark(path)),
+        }
+    }
+
+    fn open_marked(path: &Path, mark: &namespace::Mark, options: OpenOptions) -> Result<Self> {
+        Pool::open(&mark.pool)
+            .and_then(|pool| pool.open_container(&mark.container.to_string(), options))
+            .map_err(|error| {
+                error.context(format_args!(
+                    "{} stands for the container {} of pool {}",
+                    path.display(),
+                    mark.container,
+                    mark.pool
+                ))
+            })
+    }
+
+    pub(crate) fn open_in(
+        pool: &Pool,
+        uuid: Uuid,
+        entry: &ContainerEntry,
+        options: OpenOptions,
+    ) -> Result<Self> {
+        let durability = match options.durability {
+            Some(durability) => durability,
+            None => durability_of(entry)?,
+        };
+        let store_options = StoreOptions { read_only: options.read_only, durability };
+        let name = entry.label.as_ref().map_or_else(|| uuid.to_string(), Label::to_string);
+        let store = pool
+            .store()
+            .open(uuid, &store_options)
+            .map_err(|error| error.context(format_args!("can't open the container {pool}/{name}")))?;
+        let container = Self {
+            inner: Arc::new(Inner {
+                pool: pool.clone(),
+                uuid,
+                label: entry.label.clone(),
+                container_type: ContainerType::recorded(&entry.container_type),
+                read_only: options.read_only,
+                durability,
+                writers: Writers::default(),
+                store,
+                closed: AtomicBool::new(false),
+            }),
+        };
+        if !options.read_only {
+            // What a crash left of a destroyed dictionary only takes space. That it can't be cleared
+            // now must not keep anyone from opening the container; check() says why.
+            let _ = catalog::reap_all(&container, REAPED_AT_OPEN_MAX);
+        }
+        Ok(container)
+    }
+
+    /// Its label when it was opened, if it had one.
+    pub fn label(&self) -> Option<&str> {
+        self.inner.label.as_ref().map(Label::as_str)
+    }
+
+    /// Its UUID.
+    pub fn uuid(&self) -> Uuid {
+        self.inner.uuid
+    }
+
+    /// Its pool.
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// Its canonical URL: the pool's, a slash, and the label or the UUID.
+    pub fn url(&self) -> String {
+        self.to_string()
+    }
+
+    /// What it is for.
+    pub fn container_type(&self) -> ContainerType {
+        self.inner.container_type
+    }
+
+    /// Whether this handle refuses every change.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only
+    }
+
+    /// When a commit of this handle counts as done.
+    pub fn durability(&self) -> Durability {
+        self.inner.durability
+    }
+
+    /// All about the container, without reading its data.
+    pub fn query(&self) -> Result<ContainerQuery> {
+        let dicts = catalog::count(self)?;
+        let entry = self.entry()?;
+        Ok(ContainerQuery {
+            label: entry.label.as_ref().map(Label::to_string),
+            uuid: self.uuid(),
+            pool: self.pool().label().to_owned(),
+            url: self.url(),
+            container_type: self.container_type(),
+            created: entry.created,
+            durability: durability_of(&entry)?,
+            path: entry.path.clone(),
+            dicts,
+            statistics: self.inner.store.statistics()?,
+            properties: self.properties_of(&entry)?,
+            attributes: entry.attributes,
+        })
+    }
+
+    /// Its properties: `durability`, `label` if it has one, `log-size` in bytes, and `type`.
+    pub fn properties(&self) -> Result<BTreeMap<String, String>> {
+        self.check_open()?;
+        self.properties_of(&self.entry()?)
+    }
+
+    fn properties_of(&self, entry: &ContainerEntry) -> Result<BTreeMap<String, String>> {
+        let mut properties = entry.properties.clone();
+        let durability = properties::durability_text(durability_of(entry)?);
+        properties.insert("durability".into(), durability.into());
+        properties.insert("type".into(), entry.container_type.clone());
+        let spec = self.pool().container_spec(self.uuid())?;
+        properties.insert("log-size".into(), spec.log_bytes.to_string());
+        if let Some(label) = &entry.label {
+            properties.insert("label".into(), label.to_string());
+        }
+        Ok(properties)
+    }
+
+    /// Sets a property: `label`, or `durability`, which handles that are opened later go by.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown property, listing those that there are, and for `type` and
+    /// `log-size`, which are fixed when a container is created; `AlreadyExists` for a label that
+    /// another container of the pool has.
+    pub fn set_property(&self, name: &str, value: &str) -> Result<()> {
+        self.check_writable()?;
+        match name {
+            "label" => {
+                let label = Label::new(value)?;
+                self.update(&mut |entry| {
+                    entry.label = Some(label.clone());
+                    Ok(())
+                })
+            }
+            "durability" => {
+                let durability = properties::durability_text(properties::parse_durability(value)?);
+                self.update(&mut |entry| {
+                    entry.properties.insert(name.to_owned(), durability.to_owned());
+                    Ok(())
+                })
+            }
+            "type" | "log-size" => Err(properties::fixed(name, "container")),
+            _ => Err(properties::unknown(name, "container", properties::CONTAINER)),
+        }
+    }
+
+    /// What users noted about the container.
+    pub fn attributes(&self) -> Result<BTreeMap<String, String>> {
+        self.check_open()?;
+        Ok(self.entry()?.attributes)
+    }
+
+    /// One attribute.
+    ///
+    /// # Errors
+    /// `NotFound` when it isn't set.
+    pub fn attribute(&self, name: &str) -> Result<String> {
+        properties::attribute(&self.attributes()?, name, &self.to_string())
+    }
+
+    /// Sets an attribute.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `ValueTooLong` when the name or the value is longer than allowed.
+    pub fn set_attribute(&self, name: &str, value: &str) -> Result<()> {
+        self.check_writable()?;
+        self.update(&mut |entry| properties::set_attribute(&mut entry.attributes, name, value))
+    }
+
+    /// Removes an attribute.
+    ///
+    /// # Errors
+    /// `NotFound` when it isn't set.
+    pub fn delete_attribute(&self, name: &str) -> Result<()> {
+        self.check_writable()?;
+        self.update(&mut |entry| properties::delete_attribute(&mut entry.attributes, name, &self.to_string()))
+    }
+
+    /// Opens a dictionary.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub fn dict(&self, name: &str) -> Result<Dict> {
+        catalog::open(self, name)?.ok_or_else(|| catalog::missing(self, name))
+    }
+
+    /// Creates a dictionary, of a name of 1 to 512 bytes.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is one of that name.
+    pub fn create_dict(&self, name: &str) -> Result<Dict> {
+        catalog::create(self, name)
+    }
+
+    /// Opens a dictionary, or creates it where there is none.
+    pub fn open_or_create_dict(&self, name: &str) -> Result<Dict> {
+        loop {
+            if let Some(dict) = catalog::open(self, name)? {
+                return Ok(dict);
+            }
+            match self.create_dict(name) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The names of the dictionaries, sorted.
+    pub fn dicts(&self) -> Result<Vec<String>> {
+        catalog::names(self)
+    }
+
+    /// Destroys a dictionary. Its name is gone at once, atomically, and every handle to it answers
+    /// `NotFound`; its records go in batches before this returns. Where a crash interrupts that,
+    /// the next opening, compaction or check goes on with it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub fn destroy_dict(&self, name: &str) -> Result<()> {
+        catalog::destroy(self, name)
+    }
+
+    /// Makes every commit so far survive a loss of power; answers the epoch up to which that holds.
+    pub fn flush(&self) -> Result<Epoch> {
+        self.index()?.flush()
+    }
+
+    /// Merges what is worth merging and gives back what is dead, now. It also happens by itself.
+    pub fn compact(&self) -> Result<()> {
+        self.check_writable()?;
+        catalog::reap_all(self, usize::MAX)?;
+        self.inner.store.compact()
+    }
+
+    /// Verifies every stored byte, and that names, dictionaries and their counts agree. With
+    /// `repair`, it also finishes the destruction of dictionaries, corrects counts, and gives
+    /// dictionaries that no name leads to a name of the form `lost+found-<id>`.
+    pub fn check(&self, repair: bool) -> Result<CheckReport> {
+        if repair {
+            self.check_writable()?;
+        }
+        check::check(self, repair)
+    }
+
+    /// Makes everything durable and lets go of the storage, for all clones of this handle. Later
+    /// calls answer `Closed`; closing again does nothing.
+    pub fn close(&self) -> Result<()> {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.inner.writers.clear();
+        self.inner.store.close()
+    }
+
+    /// The storage, for tests that reach below the front door.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn writers(&self) -> &Writers {
+        &self.inner.writers
+    }
+
+    /// The index, for reading.
+    pub(crate) fn index(&self) -> Result<&dyn Index> {
+        self.check_open()?;
+        Ok(self.inner.store.index())
+    }
+
+    /// The storage, for reading.
+    pub(crate) fn open_store(&self) -> Result<&dyn Store> {
+        self.check_open()?;
+        Ok(&*self.inner.store)
+    }
+
+    pub(crate) fn commit(
+        &self,
+        preconditions: Vec<Precondition<'_>>,
+        writes: Vec<Write<'_>>,
+    ) -> Result<Outcome> {
+        self.commit_as(self.inner.durability, preconditions, writes)
+    }
+
+    pub(crate) fn commit_as(
+        &self,
+        durability: Durability,
+        preconditions: Vec<Precondition<'_>>,
+        writes: Vec<Write<'_>>,
+    ) -> Result<Outcome> {
+        self.check_writable()?;
+        self.inner
+            .store
+            .index()
+            .commit(&Commit { preconditions, writes, durability })
+            .map_err(|error| error.context(format_args!("can't write to {self}")))
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_open()?;
+        if self.inner.read_only {
+            let message = format!("{self} was opened for reading only: open it for writing");
+            return Err(Error::new(ErrorKind::ReadOnly, message));
+        }
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, format!("{self} was closed: open it again")));
+        }
+        Ok(())
+    }
+
+    fn entry(&self) -> Result<ContainerEntry> {
+        self.pool()
+            .document()?
+            .containers
+            .remove(&self.uuid())
+            .ok_or_else(|| Error::new(ErrorKind::Closed, format!("the container {self} was destroyed")))
+    }
+
+    fn update(&self, change: &mut dyn FnMut(&mut ContainerEntry) -> Result<()>) -> Result<()> {
+        self.pool().update_container(self.uuid(), change)
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Container({self})")
+    }
+}
+
+/// Its URL.
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner.label {
+            Some(label) => write!(f, "{}/{label}", self.inner.pool),
+            None => write!(f, "{}/{}", self.inner.pool, self.inner.uuid),
+        }
+    }
+}
+
+fn durability_of(entry: &ContainerEntry) -> Result<Durability> {
+    entry
+        .properties
+        .get("durability")
+        .map_or(Ok(Durability::default()), |text| properties::parse_durability(text))
+}
+
+fn no_mark(path: &Path) -> Error {
+    let message = format!(
+        "{} is no directory that stands for a container: name the container as POOL/CONTAINER, or create \
+         one with a path",
+        path.display()
+    );
+    Error::new(ErrorKind::NotFound, message)
+}

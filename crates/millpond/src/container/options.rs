@@ -1,0 +1,129 @@
+//! How containers are created and opened.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use millpond_core::{ContainerEntry, ContainerSpec, Durability, Error, ErrorKind, Label, Result};
+
+use crate::{container_type::ContainerType, properties, size::parse_size};
+
+/// The smallest log, in bytes.
+const LOG_BYTES_MIN: u64 = 64 << 10;
+
+/// The greatest log, in bytes.
+const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// How to create a container.
+#[derive(Clone, Debug, Default)]
+pub struct ContainerOptions {
+    /// What it is for; `UNKNOWN` by default.
+    pub container_type: ContainerType,
+    /// When a commit counts as done; `Sync` by default.
+    pub durability: Option<Durability>,
+    /// Bytes in a file of its log, a power of two from 64 KiB to 1 GiB; 1 MiB by default.
+    pub log_bytes: Option<u64>,
+    /// A directory that is to stand for it: a new one, or an empty one.
+    pub path: Option<PathBuf>,
+    /// Properties by name: `durability`, `label`, `log-size`, `type`. Where a property is also given
+    /// by a field, or by an argument, the two have to agree.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How to open a container.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Refuse every change.
+    pub read_only: bool,
+    /// When a commit of this handle counts as done; as the container's property says by default.
+    pub durability: Option<Durability>,
+}
+
+impl ContainerOptions {
+    /// What the pool's document and the storage are to know.
+    pub(crate) fn describe(
+        &self,
+        label: Option<&str>,
+        created: u64,
+    ) -> Result<(ContainerEntry, ContainerSpec)> {
+        let given = &self.properties;
+        properties::check_known(given, "container", properties::CONTAINER)?;
+        let property = |name: &str| given.get(name).map(String::as_str);
+
+        let label = agree("label", label.map(str::to_owned), property("label").map(str::to_owned))?;
+        let named = (self.container_type != ContainerType::UNKNOWN).then_some(self.container_type);
+        let container_type = agree("type", named, property("type").map(str::parse).transpose()?)?;
+        let durability = property("durability").map(properties::parse_durability).transpose()?;
+        let durability = agree("durability", self.durability, durability)?;
+        let log_bytes = agree("log-size", self.log_bytes, property("log-size").map(parse_size).transpose()?)?;
+
+        let spec = log_bytes.map_or_else(ContainerSpec::default, |log_bytes| ContainerSpec { log_bytes });
+        if !spec.log_bytes.is_power_of_two() || !(LOG_BYTES_MIN..=LOG_BYTES_MAX).contains(&spec.log_bytes) {
+            let message = format!(
+                "a log of {} bytes isn't possible: write a power of two from 64KiB to 1GiB",
+                spec.log_bytes
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let entry = ContainerEntry {
+            label: label.as_deref().map(Label::new).transpose()?,
+            container_type: container_type.unwrap_or_default().to_string(),
+            created,
+            properties: durability
+                .map(|class| ("durability".to_owned(), properties::durability_text(class).to_owned()))
+                .into_iter()
+                .collect(),
+            attributes: BTreeMap::new(),
+            path: None,
+        };
+        Ok((entry, spec))
+    }
+}
+
+/// The value that was given as a field or as a property.
+fn agree<T: PartialEq>(name: &str, field: Option<T>, property: Option<T>) -> Result<Option<T>> {
+    match (field, property) {
+        (Some(field), Some(property)) if field != property => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the {name} is given twice, and differs: leave out the property or the option"),
+        )),
+        (Some(value), _) | (None, Some(value)) => Ok(Some(value)),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> ContainerOptions {
+        ContainerOptions {
+            properties: [(name.to_owned(), value.to_owned())].into(),
+            ..ContainerOptions::default()
+        }
+    }
+
+    #[test]
+    fn properties_say_what_fields_say() {
+        let (entry, spec) = with("log-size", "64KiB").describe(Some("a"), 7).expect("options");
+        assert_eq!((spec.log_bytes, entry.created), (64 << 10, 7));
+        assert_eq!(entry.container_type, "UNKNOWN");
+        let (entry, _) = with("type", "hdf5").describe(None, 7).expect("options");
+        assert_eq!((entry.container_type.as_str(), entry.label), ("HDF5", None));
+        let (entry, _) = with("durability", "async").describe(None, 7).expect("options");
+        assert_eq!(entry.properties["durability"], "async");
+        let (entry, _) = with("label", "b").describe(None, 7).expect("options");
+        assert_eq!(entry.label.expect("a label").as_str(), "b");
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused() {
+        for options in
+            [with("log-size", "100KiB"), with("log-size", "2GiB"), with("type", "x"), with("colour", "red")]
+        {
+            let error = options.describe(None, 0).expect_err("malformed");
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+        assert!(with("label", "b").describe(Some("a"), 0).is_err());
+        let error = with("colour", "red").describe(None, 0).expect_err("unknown");
+        assert!(error.to_string().contains("durability, label, log-size, type"), "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Many changes in one commit.
+
+use millpond_core::{Extent, Result};
+
+use super::{Applied, Dict, value};
+use crate::{container::LongValues, layout};
+
+/// Changes of a dictionary that take effect together. Dropped uncommitted, it changes nothing.
+///
+/// Keys and short values wait in memory; long values are written as they come.
+pub struct DictBatch {
+    dict: Dict,
+    /// Sort keys and records, one after another: one allocation serves a great many changes.
+    bytes: Vec<u8>,
+    changes: Vec<Change>,
+    long: LongValues,
+}
+
+struct Change {
+    /// Where in `bytes` its sort key begins.
+    start: usize,
+    /// Where its record begins.
+    record: usize,
+    /// Where its record ends; a deletion has none.
+    end: usize,
+    extents: Vec<Extent>,
+}
+
+impl Change {
+    fn is_put(&self) -> bool {
+        self.end > self.record
+    }
+}
+
+impl DictBatch {
+    pub(super) fn new(dict: Dict) -> Self {
+        Self { dict, bytes: Vec::new(), changes: Vec::new(), long: LongValues::default() }
+    }
+
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// `KeyTooLong`; `NoSpace` when a long value doesn't fit in the pool. What was added before
+    /// stays in the batch.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<&mut Self> {
+        self.dict.container().check_writable()?;
+        let sort = layout::entry_key(key)?;
+        let mut extents = Vec::new();
+        if !value::fits_inline(value.len()) {
+            let container = self.dict.container();
+            self.long.append(container.writers(), container.open_store()?, value)?;
+            extents = self.long.finish()?;
+        }
+        let (start, record) = self.add_key(&sort);
+        if extents.is_empty() {
+            value::put_inline(&mut self.bytes, value);
+        } else {
+            value::put_long(&mut self.bytes, value.len() as u64);
+        }
+        self.changes.push(Change { start, record, end: self.bytes.len(), extents });
+        Ok(self)
+    }
+
+    /// Removes an entry.
+    ///
+    /// # Errors
+    /// `KeyTooLong`.
+    pub fn delete(&mut self, key: &[u8]) -> Result<&mut Self> {
+        let sort = layout::entry_key(key)?;
+        let (start, record) = self.add_key(&sort);
+        self.changes.push(Change { start, record, end: record, extents: Vec::new() });
+        Ok(self)
+    }
+
+    fn add_key(&mut self, sort: &[u8]) -> (usize, usize) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(sort);
+        (start, self.bytes.len())
+    }
+
+    /// How many changes it holds.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Makes the changes, all of them or none, as if one after another. Answers of each one whether
+    /// its key had a value before it.
+    ///
+    /// # Errors
+    /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
+    /// destroyed: then nothing has changed.
+    pub fn commit(self) -> Result<Vec<bool>> {
+        let Self { dict, bytes, changes, long } = self;
+        dict.container().check_writable()?;
+        if changes.is_empty() {
+            return dict.check_alive().map(|()| Vec::new());
+        }
+        let sort = |change: &Change| &bytes[change.start..change.record];
+        let mut order: Vec<usize> = (0..changes.len()).collect();
+        // Stable, so that changes of equal keys stay in the order in which they came.
+        order.sort_by(|&a, &b| sort(&changes[a]).cmp(sort(&changes[b])));
+        let groups: Vec<&[usize]> = order.chunk_by(|&a, &b| sort(&changes[a]) == sort(&changes[b])).collect();
+        let writes: Vec<_> = groups
+            .iter()
+            .filter_map(|group| group.last())
+            .map(|&last| {
+                let change = &changes[last];
+                if change.is_put() {
+                    dict.insertion(sort(change), &bytes[change.record..change.end], &change.extents)
+                } else {
+                    dict.deletion(sort(change))
+                }
+            })
+            .collect();
+        let Applied::Done(existed) = dict.commit(&[], &writes)? else {
+            return Err(dict.contended("commit a batch, at", b""));
+        };
+        long.committed(dict.container().writers());
+
+        let mut before = vec![false; changes.len()];
+        for (group, mut exists) in groups.into_iter().zip(existed) {
+            for &change in group {
+                before[change] = std::mem::replace(&mut exists, changes[change].is_put());
+            }
+        }
+        Ok(before)
+    }
+}

@@ -1,0 +1,119 @@
+//! Writing a value in bounded memory.
+
+use std::io::{self, Write};
+
+use millpond_core::{Error, ErrorKind, Result};
+
+use super::{Applied, Dict, value};
+use crate::{container::LongValues, layout};
+
+/// Writes the value of a key, piece by piece, in bounded memory.
+///
+/// The entry changes with [`ValueWriter::commit`], at once and atomically; a writer that is dropped
+/// before that changes nothing. Errors of the store are inside the `io::Error`s, as their source;
+/// after one the value can't be committed any more.
+pub struct ValueWriter {
+    dict: Dict,
+    sort: Vec<u8>,
+    /// The value, as long as it is short.
+    short: Vec<u8>,
+    long: Option<LongValues>,
+    length: u64,
+    failed: bool,
+}
+
+impl ValueWriter {
+    pub(super) fn new(dict: Dict, sort: Vec<u8>) -> Self {
+        Self { dict, sort, short: Vec::new(), long: None, length: 0, failed: false }
+    }
+
+    /// How many bytes were written.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Sets the value of the key to what was written; answers whether there was one before.
+    ///
+    /// # Errors
+    /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
+    /// destroyed, `InvalidArgument` when a write failed before: then nothing has changed.
+    pub fn commit(self) -> Result<bool> {
+        let Self { dict, sort, short, long, length, failed } = self;
+        let key = layout::user_key(&sort);
+        if failed {
+            let message =
+                format!("the value of \"{}\" can't be committed: writing it failed", key.escape_ascii());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let mut record = Vec::new();
+        let mut extents = Vec::new();
+        let mut long = long.unwrap_or_default();
+        if value::fits_inline(usize::try_from(length).unwrap_or(usize::MAX)) {
+            value::put_inline(&mut record, &short);
+        } else {
+            extents = long.finish()?;
+            value::put_long(&mut record, length);
+        }
+        match dict.put_record(&sort, &record, &extents, None, long)? {
+            Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
+            Applied::Conflict => Err(dict.contended("write", key)),
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let container = self.dict.container();
+        let (writers, store) = (container.writers(), container.open_store()?);
+        match &mut self.long {
+            Some(long) => long.append(writers, store, bytes)?,
+            None if value::fits_inline(self.short.len() + bytes.len()) => {
+                self.short.extend_from_slice(bytes);
+            }
+            None => {
+                let long = self.long.insert(LongValues::default());
+                if !self.short.is_empty() {
+                    long.append(writers, store, &self.short)?;
+                }
+                long.append(writers, store, bytes)?;
+            }
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Write for ValueWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write of this value failed"));
+        }
+        self.append(bytes).map_err(|error| {
+            self.failed = true;
+            io_error(error)
+        })?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: there is nothing to see before the commit.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An error of the store as the standard streams report errors.
+pub(super) fn io_error(error: Error) -> io::Error {
+    let kind = match error.kind() {
+        ErrorKind::NoSpace => io::ErrorKind::StorageFull,
+        ErrorKind::NotFound => io::ErrorKind::NotFound,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnly => io::ErrorKind::PermissionDenied,
+        ErrorKind::Corrupt | ErrorKind::Incompatible => io::ErrorKind::InvalidData,
+        ErrorKind::Timeout => io::ErrorKind::TimedOut,
+        ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}

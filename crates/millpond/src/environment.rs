@@ -1,0 +1,29 @@
+//! The one door through which the time, randomness and environment variables come in.
+
+use std::{
+    env,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use uuid::Uuid;
+
+/// Seconds since 1970; 0 on a machine whose clock is set before.
+pub(crate) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// 16 random bytes that nobody had before.
+pub(crate) fn unique() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// A directory that an environment variable names, if it is set and not empty.
+pub(crate) fn directory(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The user's home directory.
+pub(crate) fn user_home() -> Option<PathBuf> {
+    env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}

@@ -1,0 +1,259 @@
+//! Where everything of a container is in its index. These bytes are the format: they never change
+//! their meaning.
+//!
+//! A partition is an object's id and a shard, so that all partitions have one length and none is a
+//! prefix of another:
+//!
+//! | bytes | content                                                               |
+//! |-------|-----------------------------------------------------------------------|
+//! | 16    | object id, big-endian; its top 32 bits say what the object is          |
+//! | 2     | shard, big-endian; 0 as long as an object isn't spread over a cluster  |
+//!
+//! The catalogue is object 0. Its sort keys:
+//!
+//! | sort key     | value                         | meaning                                      |
+//! |--------------|-------------------------------|----------------------------------------------|
+//! | `d` + name   | kind (1 byte), object id (16) | the name leads to the object                 |
+//! | `n`          | counter                       | how many names there are                     |
+//! | `o` + id     | kind (1 byte), name           | the object exists; its name, for the check   |
+//! | `r` + id     | kind (1 byte)                 | the object is destroyed; its records are not |
+//!
+//! A dictionary's sort keys:
+//!
+//! | sort key     | value                         | meaning                                      |
+//! |--------------|-------------------------------|----------------------------------------------|
+//! | `00`         | kind (1 byte), name           | the header: there while the dictionary lives |
+//! | `01`         | counter                       | how many entries there are                   |
+//! | `02` + key   | see `dict/value.rs`           | an entry                                     |
+
+use std::ops::Bound;
+
+use millpond_core::{Error, ErrorKind, Key, KeyRange, Result, limits::KEY_BYTES_MAX};
+use uuid::Uuid;
+
+/// The kind of a dictionary, in records of the catalogue.
+const KIND_DICT: u8 = 1;
+
+/// The top 32 bits of a dictionary's id.
+const TAG_DICT: u32 = 0x0000_0001;
+
+/// A partition of the index.
+pub(crate) type Partition = [u8; 18];
+
+/// The partition of the catalogue.
+pub(crate) const CATALOGUE: &Partition = &[0; 18];
+
+/// The catalogue's counter of names.
+pub(crate) const NAME_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"n" };
+
+/// The sort key of a dictionary's header.
+pub(crate) const HEADER: &[u8] = &[0x00];
+
+/// The sort key of a dictionary's counter of entries.
+pub(crate) const COUNT: &[u8] = &[0x01];
+
+/// The first byte of an entry's sort key.
+const ENTRY: u8 = 0x02;
+
+/// The id of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ObjectId(u128);
+
+impl ObjectId {
+    /// The id of a new dictionary.
+    pub(crate) fn dict(random: Uuid) -> Self {
+        Self(u128::from(TAG_DICT) << 96 | (random.as_u128() & (u128::MAX >> 32)))
+    }
+
+    /// The partition of the object's records. Sharding, when it comes, is decided here.
+    pub(crate) fn partition(self) -> Partition {
+        let mut partition = [0; 18];
+        partition[..16].copy_from_slice(&self.0.to_be_bytes());
+        partition
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(u128::from_be_bytes(bytes.try_into().ok()?)))
+    }
+}
+
+impl std::fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Sorts of records in the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Listing {
+    Names = b'd',
+    Objects = b'o',
+    Reaps = b'r',
+}
+
+impl Listing {
+    /// The sort key of one record.
+    pub(crate) fn key(self, rest: &[u8]) -> Vec<u8> {
+        [&[self as u8], rest].concat()
+    }
+
+    /// The sort key of an object's record.
+    pub(crate) fn object_key(self, id: ObjectId) -> Vec<u8> {
+        self.key(&id.0.to_be_bytes())
+    }
+
+    /// All records of this sort.
+    pub(crate) fn range(self) -> KeyRange<'static> {
+        let (start, end): (&[u8], &[u8]) = match self {
+            Self::Names => (b"d", b"e"),
+            Self::Objects => (b"o", b"p"),
+            Self::Reaps => (b"r", b"s"),
+        };
+        KeyRange { partition: CATALOGUE, start: Bound::Included(start), end: Bound::Excluded(end) }
+    }
+}
+
+/// The name in a sort key of [`Listing::Names`].
+pub(crate) fn name_of(sort: &[u8]) -> Result<String> {
+    let name = sort.get(1..).unwrap_or_default();
+    String::from_utf8(name.to_vec()).map_err(|_| corrupt("a dictionary's name isn't UTF-8", sort))
+}
+
+/// The object in a sort key of [`Listing::Objects`] or [`Listing::Reaps`].
+pub(crate) fn object_of(sort: &[u8]) -> Result<ObjectId> {
+    sort.get(1..).and_then(ObjectId::from_bytes).ok_or_else(|| corrupt("an object's id is malformed", sort))
+}
+
+/// The value of a name's record.
+pub(crate) fn name_record(id: ObjectId) -> Vec<u8> {
+    [&[KIND_DICT][..], &id.0.to_be_bytes()].concat()
+}
+
+/// The object that a name's record leads to.
+pub(crate) fn parse_name_record(value: &[u8]) -> Result<ObjectId> {
+    match value.split_first() {
+        Some((&KIND_DICT, id)) => {
+            ObjectId::from_bytes(id).ok_or_else(|| corrupt("a name's record is malformed", value))
+        }
+        _ => Err(newer(value)),
+    }
+}
+
+/// The value of an object's record, and of a dictionary's header.
+pub(crate) fn header_record(name: &str) -> Vec<u8> {
+    [&[KIND_DICT], name.as_bytes()].concat()
+}
+
+/// The name in an object's record, or in a dictionary's header.
+pub(crate) fn parse_header_record(value: &[u8]) -> Result<String> {
+    match value.split_first() {
+        Some((&KIND_DICT, name)) => {
+            String::from_utf8(name.to_vec()).map_err(|_| corrupt("a dictionary's name isn't UTF-8", value))
+        }
+        _ => Err(newer(value)),
+    }
+}
+
+/// The value of the record of an object that is destroyed.
+pub(crate) const REAP_RECORD: &[u8] = &[KIND_DICT];
+
+/// The sort key of an entry.
+///
+/// # Errors
+/// `KeyTooLong`, naming the length and the limit.
+pub(crate) fn entry_key(key: &[u8]) -> Result<Vec<u8>> {
+    if key.len() > KEY_BYTES_MAX {
+        let message = format!("a key of {} bytes is too long: {KEY_BYTES_MAX} are allowed", key.len());
+        return Err(Error::new(ErrorKind::KeyTooLong, message));
+    }
+    let mut sort = Vec::with_capacity(key.len() + 1);
+    sort.push(ENTRY);
+    sort.extend_from_slice(key);
+    Ok(sort)
+}
+
+/// The user's key in an entry's sort key.
+pub(crate) fn user_key(sort: &[u8]) -> &[u8] {
+    sort.get(1..).unwrap_or_default()
+}
+
+/// The bound of sort keys for a bound of users' keys, of any length. `open` stands for no bound.
+pub(crate) fn entry_bound(bound: Bound<&[u8]>, open: Bound<Vec<u8>>) -> Bound<Vec<u8>> {
+    let sort = |key: &[u8]| [&[ENTRY], key].concat();
+    match bound {
+        Bound::Included(key) => Bound::Included(sort(key)),
+        Bound::Excluded(key) => Bound::Excluded(sort(key)),
+        Bound::Unbounded => open,
+    }
+}
+
+/// Where the entries begin.
+pub(crate) fn entries_start() -> Bound<Vec<u8>> {
+    Bound::Included(vec![ENTRY])
+}
+
+/// Where the entries end.
+pub(crate) fn entries_end() -> Bound<Vec<u8>> {
+    Bound::Excluded(vec![ENTRY + 1])
+}
+
+/// All entries of a dictionary.
+pub(crate) fn entries(partition: &Partition) -> KeyRange<'_> {
+    KeyRange { partition, start: Bound::Included(&[ENTRY]), end: Bound::Excluded(&[ENTRY + 1]) }
+}
+
+fn corrupt(what: &str, bytes: &[u8]) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{what}: {}", bytes.escape_ascii()))
+}
+
+fn newer(value: &[u8]) -> Error {
+    let message = format!(
+        "an object of kind {:?} is unknown here: it was written by a newer version, use that",
+        value.first()
+    );
+    Error::new(ErrorKind::Incompatible, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back() {
+        let id = ObjectId::dict(Uuid::from_u128(u128::MAX));
+        assert_eq!(id.to_string(), "00000001ffffffffffffffffffffffff");
+        assert_eq!(id.partition()[..4], [0, 0, 0, 1]);
+        assert_eq!(parse_name_record(&name_record(id)).expect("a record"), id);
+        assert_eq!(object_of(&Listing::Reaps.object_key(id)).expect("an id"), id);
+        assert_eq!(name_of(&Listing::Names.key("é".as_bytes())).expect("a name"), "é");
+        assert_eq!(parse_header_record(&header_record("a")).expect("a name"), "a");
+    }
+
+    #[test]
+    fn what_is_malformed_or_newer_is_told_apart() {
+        assert_eq!(parse_name_record(&[KIND_DICT, 1]).expect_err("short").kind(), ErrorKind::Corrupt);
+        assert_eq!(parse_name_record(&[9; 17]).expect_err("newer").kind(), ErrorKind::Incompatible);
+        assert_eq!(parse_header_record(&[KIND_DICT, 0xFF]).expect_err("bytes").kind(), ErrorKind::Corrupt);
+        assert_eq!(name_of(b"d\xFF").expect_err("bytes").kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn every_record_lies_in_its_range() {
+        let id = ObjectId::dict(Uuid::from_u128(7));
+        for listing in [Listing::Names, Listing::Objects, Listing::Reaps] {
+            assert!(listing.range().contains(Key::new(CATALOGUE, &listing.object_key(id))));
+        }
+        let partition = id.partition();
+        let range = entries(&partition);
+        for key in [&b""[..], b"\0", &[0xFF; KEY_BYTES_MAX]] {
+            let sort = entry_key(key).expect("a key");
+            assert!(range.contains(Key::new(&partition, &sort)));
+            assert_eq!(user_key(&sort), key);
+        }
+        assert!(
+            !range.contains(Key::new(&partition, HEADER)) && !range.contains(Key::new(&partition, COUNT))
+        );
+        assert_eq!(entry_key(&[0; KEY_BYTES_MAX + 1]).expect_err("long").kind(), ErrorKind::KeyTooLong);
+    }
+}

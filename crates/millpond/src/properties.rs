@@ -1,0 +1,105 @@
+//! Properties, which the product knows, and attributes, which are the users' own.
+//!
+//! Both live in the pool's document, where an update replaces the whole atomically.
+
+use std::collections::BTreeMap;
+
+use millpond_core::{
+    Durability, Error, ErrorKind, Result,
+    limits::{ATTRIBUTE_BYTES_MAX, NAME_BYTES_MAX},
+};
+use serde::Serializer;
+
+/// Properties of a pool.
+pub(crate) const POOL: &[&str] = &["label", "size"];
+
+/// Properties of a container.
+pub(crate) const CONTAINER: &[&str] = &["durability", "label", "log-size", "type"];
+
+/// The error about a property that isn't among `known`.
+pub(crate) fn unknown(name: &str, of: &str, known: &[&str]) -> Error {
+    let message = format!("{name:?} is no property of a {of}; the properties are {}", known.join(", "));
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+/// The error about a property that can't be set.
+pub(crate) fn fixed(name: &str, of: &str) -> Error {
+    let message = format!("the property {name} is fixed when a {of} is created");
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+/// Refuses properties that aren't among `known`.
+pub(crate) fn check_known(given: &BTreeMap<String, String>, of: &str, known: &[&str]) -> Result<()> {
+    match given.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(unknown(name, of, known)),
+        None => Ok(()),
+    }
+}
+
+/// Reads a durability class.
+pub(crate) fn parse_durability(text: &str) -> Result<Durability> {
+    match text.to_ascii_lowercase().as_str() {
+        "sync" => Ok(Durability::Sync),
+        "async" => Ok(Durability::Async),
+        _ => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{text:?} is no durability; it is sync (survives a loss of power) or async (flush() does)"
+            ),
+        )),
+    }
+}
+
+/// A durability class as a property's value.
+pub(crate) fn durability_text(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Sync => "sync",
+        Durability::Async => "async",
+    }
+}
+
+pub(crate) fn serialize_durability<S: Serializer>(
+    durability: &Durability,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(durability_text(*durability))
+}
+
+/// An attribute's value.
+pub(crate) fn attribute(attributes: &BTreeMap<String, String>, name: &str, of: &str) -> Result<String> {
+    attributes.get(name).cloned().ok_or_else(|| no_attribute(name, of))
+}
+
+/// Sets an attribute, within the limits.
+pub(crate) fn set_attribute(
+    attributes: &mut BTreeMap<String, String>,
+    name: &str,
+    value: &str,
+) -> Result<()> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        let message = format!("the name of an attribute has 1 to {NAME_BYTES_MAX} bytes, not {}", name.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    if value.len() > ATTRIBUTE_BYTES_MAX {
+        let message = format!(
+            "the attribute {name:?} can't have {} bytes: {ATTRIBUTE_BYTES_MAX} are allowed; keep more in a dict",
+            value.len()
+        );
+        return Err(Error::new(ErrorKind::ValueTooLong, message));
+    }
+    attributes.insert(name.to_owned(), value.to_owned());
+    Ok(())
+}
+
+/// Removes an attribute.
+pub(crate) fn delete_attribute(
+    attributes: &mut BTreeMap<String, String>,
+    name: &str,
+    of: &str,
+) -> Result<()> {
+    attributes.remove(name).map(drop).ok_or_else(|| no_attribute(name, of))
+}
+
+fn no_attribute(name: &str, of: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{of} has no attribute {name:?}"))
+}

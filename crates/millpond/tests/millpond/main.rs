@@ -1,0 +1,14 @@
+//! The front door, on every backend: each module mirrors one of `src`.
+
+#[macro_use]
+mod scratch;
+
+mod check;
+mod container;
+mod dict;
+mod dict_large;
+mod dict_model;
+mod dict_threads;
+mod namespace;
+mod pool;
+mod properties;

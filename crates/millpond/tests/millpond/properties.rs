@@ -1,0 +1,100 @@
+//! Properties and attributes of pools and containers.
+
+use std::collections::BTreeMap;
+
+use millpond::{
+    Container, ContainerOptions, ContainerType, Durability, ErrorKind, Pool, PoolOptions,
+    limits::{ATTRIBUTE_BYTES_MAX, NAME_BYTES_MAX},
+};
+
+use crate::scratch::{Scratch, refused};
+
+on_every_backend!(
+    unknown_properties_name_the_known_ones,
+    a_container_has_properties,
+    the_size_of_a_pool_is_its_quota,
+    attributes_are_kept,
+);
+
+fn property(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}
+
+fn unknown_properties_name_the_known_ones(scratch: &Scratch) {
+    let invalid = ErrorKind::InvalidArgument;
+    let options = PoolOptions { properties: property("colour", "red"), ..PoolOptions::default() };
+    refused(Pool::create(&scratch.url, options), invalid, "label, size");
+    let pool = scratch.pool();
+    refused(pool.set_property("colour", "red"), invalid, "label, size");
+    refused(pool.set_property("label", "other"), invalid, "fixed");
+    let options = ContainerOptions { properties: property("colour", "red"), ..ContainerOptions::default() };
+    refused(pool.create_container(None, options), invalid, "durability, label, log-size, type");
+    let container = pool.create_container(None, ContainerOptions::default()).expect("created");
+    refused(container.set_property("colour", "red"), invalid, "durability, label, log-size, type");
+    refused(container.set_property("type", "KV"), invalid, "fixed");
+    refused(container.set_property("log-size", "1MiB"), invalid, "fixed");
+    refused(container.set_property("durability", "maybe"), invalid, "sync");
+}
+
+fn a_container_has_properties(scratch: &Scratch) {
+    let pool = scratch.pool();
+    let options = ContainerOptions {
+        container_type: ContainerType::KV,
+        properties: BTreeMap::from([
+            ("durability".to_owned(), "async".to_owned()),
+            ("label".to_owned(), "kv".to_owned()),
+        ]),
+        ..ContainerOptions::default()
+    };
+    let container = pool.create_container(None, options).expect("created");
+    assert_eq!(container.durability(), Durability::Async);
+    let expected = |durability: &str| {
+        BTreeMap::from(
+            [("durability", durability), ("label", "kv"), ("log-size", "1048576"), ("type", "KV")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        )
+    };
+    assert_eq!(container.properties().expect("read"), expected("async"));
+    container.set_property("durability", "sync").expect("set");
+    assert_eq!(container.properties().expect("read"), expected("sync"));
+    assert_eq!(container.durability(), Durability::Async, "an open handle keeps its own");
+    let again = Container::open(&format!("{}/kv", pool.url())).expect("opened");
+    assert_eq!(again.durability(), Durability::Sync);
+}
+
+fn the_size_of_a_pool_is_its_quota(scratch: &Scratch) {
+    let pool = scratch.pool();
+    assert_eq!(pool.properties().expect("read")["size"], "unlimited");
+    pool.set_property("size", "2GiB").expect("set");
+    assert_eq!(pool.properties().expect("read")["size"], (2u64 << 30).to_string());
+    assert_eq!(Pool::open(&scratch.url).expect("opened").query().expect("queried").size, Some(2 << 30));
+    refused(pool.set_property("size", "2G"), ErrorKind::InvalidArgument, "2GiB");
+    pool.set_property("size", "unlimited").expect("set");
+    assert_eq!(pool.query().expect("queried").size, None);
+}
+
+fn attributes_are_kept(scratch: &Scratch) {
+    let container = scratch.container();
+    let pool = Pool::open(&scratch.url).expect("opened");
+    let name = "n".repeat(NAME_BYTES_MAX);
+    let value = "v".repeat(ATTRIBUTE_BYTES_MAX);
+
+    pool.set_attribute(&name, &value).expect("set");
+    pool.set_attribute("owner", "é").expect("set");
+    assert_eq!(pool.attribute("owner").expect("read"), "é");
+    assert_eq!(pool.attributes().expect("read").len(), 2);
+    pool.delete_attribute(&name).expect("deleted");
+    refused(pool.delete_attribute(&name), ErrorKind::NotFound, "no attribute");
+    refused(pool.attribute("none"), ErrorKind::NotFound, "none");
+    refused(pool.set_attribute("", ""), ErrorKind::InvalidArgument, "1 to 512");
+    refused(pool.set_attribute("n", &format!("{value}v")), ErrorKind::ValueTooLong, "2048");
+
+    container.set_attribute("owner", "me").expect("set");
+    container.set_attribute("owner", "you").expect("set");
+    let again = Container::open(&container.url()).expect("opened");
+    assert_eq!(again.attributes().expect("read"), property("owner", "you"));
+    refused(again.attribute("none"), ErrorKind::NotFound, "none");
+    again.delete_attribute("owner").expect("deleted");
+    refused(container.attribute("owner"), ErrorKind::NotFound, "owner");
+    refused(container.set_attribute(&format!("{name}n"), ""), ErrorKind::InvalidArgument, "not 513");
+}
