@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::Engine;
+use crate::bugs::{Bug, planted};
 
 /// How long what is unsynced may wait (rule 6 says half a second).
 const INTERVAL: Duration = Duration::from_millis(400);
@@ -34,6 +35,9 @@ impl Background {
         let signal = engine.background.signal.clone();
         let engine = Arc::downgrade(engine);
         let thread = std::thread::Builder::new().name("millpond".into());
+        if planted(Bug::NoPeriodicSync) {
+            return;
+        }
         // Without the thread, commits do its work when the backlog is full, and closing syncs.
         let _ = thread.spawn(move || work(&signal, &engine));
     }
