@@ -125,9 +125,12 @@ fn processes_killed_at_any_instant_lose_nothing_that_was_acknowledged() {
     let witness = open(&dir);
     let (sender, receiver) = mpsc::channel();
     let mut started = 0;
-    let mut next = || {
-        started += 1;
-        start(&dir, format!("child-{started}"), &sender)
+    let mut next = {
+        let (dir, sender) = (dir.clone(), sender.clone());
+        move || {
+            started += 1;
+            start(&dir, format!("child-{started}"), &sender)
+        }
     };
     let mut running: Vec<Child> = (0..CHILDREN).map(|_| next()).collect();
     let mut acknowledged = BTreeSet::new();
@@ -142,17 +145,30 @@ fn processes_killed_at_any_instant_lose_nothing_that_was_acknowledged() {
         acknowledged.extend(receiver.try_iter());
         check(&witness, &acknowledged, "seen by a process that stayed");
     }
-    for mut last in running {
-        last.kill().expect("killed");
-        last.wait().expect("gone");
+    let kill_all = |running: &mut Vec<Child>| {
+        for mut last in running.drain(..) {
+            last.kill().expect("killed");
+            last.wait().expect("gone");
+        }
+    };
+    kill_all(&mut running);
+    drop(witness);
+    // Now nobody stays: the first of the next ones recovers what the last ones left.
+    for _ in 0..3 {
+        running.extend((0..CHILDREN).map(|_| next()));
+        std::thread::sleep(Duration::from_millis(300 + random.below(200)));
+        kill_all(&mut running);
+        acknowledged.extend(receiver.try_iter());
+        check(&open(&dir), &acknowledged, "opened after everyone died");
     }
-    drop(sender);
+    drop((sender, next));
     acknowledged.extend(receiver.iter());
     assert!(acknowledged.len() > 100, "only {} commits: the test shows little", acknowledged.len());
-    check(&witness, &acknowledged, "after the last death");
-    witness.compact().expect("compacted");
-    check(&witness, &acknowledged, "after compaction");
-    drop(witness);
+    let last = open(&dir);
+    check(&last, &acknowledged, "after the last death");
+    last.compact().expect("compacted");
+    check(&last, &acknowledged, "after compaction");
+    drop(last);
     let again = open(&dir);
     check(&again, &acknowledged, "opened again");
     let mut damages = Vec::new();
