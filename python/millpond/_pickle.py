@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ._millpond import Container, Dict, Pool
 
-__all__ = ["open_container", "open_dict", "open_pool"]
+if TYPE_CHECKING:
+    Durability: TypeAlias = Literal["sync", "async"]
 
-Durability: TypeAlias = Literal["sync", "async"]
+__all__ = ["open_container", "open_dict", "open_pool"]
 
 
 def open_pool(url: str) -> Pool:
