@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import millpond
 from millpond import Container, Dict, Pool
 
 
@@ -39,6 +38,9 @@ def test_names_are_escaped(container: Container) -> None:
     assert "&lt;script&gt;" in html
 
 
-def test_a_pool_that_is_gone(pool: Pool) -> None:
-    millpond.Pool.destroy("lab")
+def test_a_pool_that_is_closed_or_gone(pool: Pool) -> None:
+    again = Pool.open("lab")
+    again.close()
+    assert "was closed" in again._repr_html_()
+    Pool.destroy("lab", force=True)
     assert "state" in pool._repr_html_()

@@ -127,10 +127,25 @@ def test_a_pool_in_memory() -> None:
     Pool.destroy("mem:scratch-of-test-pool", force=True)
 
 
-def test_repr_and_context_manager(pool: Pool) -> None:
+def test_a_pool_is_open_until_it_is_closed(pool: Pool) -> None:
+    with pytest.raises(millpond.BusyError, match="is open"):
+        Pool.destroy("lab")
     with pool as same:
         assert same is pool
-    assert repr(pool) == f"<millpond.Pool lab at {pool.url}>"
+        assert repr(pool) == f"<millpond.Pool lab at {pool.url}>"
+    assert repr(pool) == f"<millpond.Pool at {pool.url}, closed>"
+    for use in (lambda: pool.label, pool.query, pool.containers, lambda: pool.create_container("kv")):
+        with pytest.raises(millpond.ClosedError, match="open it again"):
+            use()
+    pool.close()
+    Pool.destroy("lab")
+
+
+def test_a_container_outlives_the_handle_of_its_pool(pool: Pool) -> None:
+    container = pool.create_container("kv")
+    pool.close()
+    assert container.create_dict("d") == {}
+    assert container.pool.label == "lab"
 
 
 @pytest.mark.parametrize("label", ["", "a/b", "a b", "ü", "x" * 128, ".."])
