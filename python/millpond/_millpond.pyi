@@ -58,7 +58,10 @@ def run_cli(arguments: list[str], /) -> int:
 
 @final
 class Pool:
-    """A quota of space, and the containers that share it."""
+    """A quota of space, and the containers that share it.
+
+    As a context manager it closes itself. A pickle of it is its place, not its content.
+    """
 
     @staticmethod
     def create(
@@ -184,6 +187,12 @@ class Pool:
     @property
     def attributes(self) -> Attributes:
         """What users note on the pool, as a mutable mapping of texts."""
+
+    def close(self) -> None:
+        """Lets go of the pool, which can't be destroyed while it is open but by force.
+
+        Containers that were opened from it stay open, and keep it open.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -486,6 +495,7 @@ class Dict(MutableMapping[bytes, bytes]):
     def __iter__(self) -> DictIterator[bytes]: ...
     def __reversed__(self) -> DictIterator[bytes]: ...
     def __eq__(self, other: object, /) -> bool: ...
+    def __ior__(self, other: Mapping[_K, Buffer] | Iterable[tuple[_Key, Buffer]], /) -> Self: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __enter__(self) -> Self: ...
     def __exit__(
