@@ -46,11 +46,20 @@ struct Inner {
     pending: HashMap<SegmentId, u64>,
     /// Made by this process and not unlinked.
     own: HashSet<SegmentId>,
-    /// Values that this process finished in a segment since it was last synced.
-    unsynced: HashMap<SegmentId, u64>,
+    /// Written by this process since it was last synced.
+    unsynced: HashMap<SegmentId, Unsynced>,
     /// A sync of these failed: what was in them may be lost, though a later sync succeed.
     failed: HashSet<SegmentId>,
     readers: HashMap<SegmentId, Arc<SegmentReader>>,
+}
+
+/// A segment that was written since it was last synced.
+#[derive(Default)]
+struct Unsynced {
+    /// How many values were finished since: whether one came while a sync was under way.
+    values: u64,
+    /// Held to sync it, so that whoever finds a sync under way waits for its end.
+    turn: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for SegmentPool {
@@ -166,22 +175,27 @@ impl SegmentPool {
             if last.replace(segment) == Some(segment) {
                 continue;
             }
-            self.check(segment)?;
-            let values = {
+            let (own, turn) = {
                 let inner = self.inner();
-                let values = inner.unsynced.get(&segment).copied();
-                if inner.own.contains(&segment) && values.is_none() {
-                    continue;
-                }
-                values
+                let turn = inner.unsynced.get(&segment).map(|unsynced| unsynced.turn.clone());
+                (inner.own.contains(&segment), turn)
             };
+            // What this process wrote and has synced since needs no other sync.
+            let turn = turn.or_else(|| (!own).then(Arc::default));
+            self.check(segment)?;
+            let Some(turn) = turn else { continue };
+            let _turn = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            self.check(segment)?;
+            let values = self.inner().unsynced.get(&segment).map(|unsynced| unsynced.values);
+            if own && values.is_none() {
+                continue;
+            }
             let synced = self.reader(segment).and_then(|reader| reader.sync());
             let mut inner = self.inner();
             if synced.is_err() {
                 inner.failed.insert(segment);
                 inner.idle.retain(|file| file.id() != segment);
-            } else if inner.unsynced.get(&segment).copied() == values {
-                // Else one was finished meanwhile, and may have come too late for this sync.
+            } else if inner.unsynced.get(&segment).map(|unsynced| unsynced.values) == values {
                 inner.unsynced.remove(&segment);
             }
             drop(inner);
@@ -266,7 +280,7 @@ impl Writer<'_> {
         if let Some(file) = &mut self.file {
             self.finished.extend(file.finish()?);
             let id = file.id();
-            *self.pool.inner().unsynced.entry(id).or_default() += 1;
+            self.pool.inner().unsynced.entry(id).or_default().values += 1;
         }
         Ok(())
     }

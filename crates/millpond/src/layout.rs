@@ -56,7 +56,7 @@ pub(crate) const COUNT: &[u8] = &[0x01];
 const ENTRY: u8 = 0x02;
 
 /// The id of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ObjectId(u128);
 
 impl ObjectId {

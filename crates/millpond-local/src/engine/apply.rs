@@ -51,25 +51,33 @@ impl Engine {
         if words.generation.load(Ordering::Acquire) > self.state().manifest.generation {
             self.adopt(applier)?;
         }
-        let published = words.published.load(Ordering::Acquire);
-        // A new file counts even before it holds a record: nobody may append to the old one.
-        while applier.offset < published || words.log_file.load(Ordering::Acquire) > applier.file.number() {
+        loop {
+            // In this order: what is published reaches at least to where the newest file begins.
+            let newest = words.log_file.load(Ordering::Acquire);
+            let published = words.published.load(Ordering::Acquire);
+            let number = applier.file.number();
             let mut end = published.min(applier.file.end());
-            if words.log_file.load(Ordering::Acquire) > applier.file.number() {
-                match LogFile::open(&self.media, &self.log_dir(), self.container, applier.file.number() + 1) {
+            // A new file counts even before it holds a record: nobody may append to the old one.
+            if newest > number {
+                match LogFile::open(&self.media, &self.log_dir(), self.container, number + 1) {
                     Ok(next) if next.header.base <= applier.offset => {
                         self.switch_file(applier, next);
                         continue;
                     }
                     // After a failed sync, records were written again, and the rest is there only.
                     Ok(next) => end = end.min(next.header.base),
-                    // Its records are in a run by now.
                     Err(error) if error.kind() == ErrorKind::NotFound => {
+                        // Its records are in a run by now.
                         self.adopt(applier)?;
+                        if applier.file.number() == number {
+                            return Err(error.with_kind(ErrorKind::Corrupt));
+                        }
                         continue;
                     }
                     Err(error) => return Err(error),
                 }
+            } else if applier.offset >= published {
+                return Ok(());
             }
             if applier.offset >= end {
                 return Err(Error::new(
@@ -82,7 +90,6 @@ impl Engine {
             }
             self.replay(applier, end)?;
         }
-        Ok(())
     }
 
     /// Goes on in the next log file, with a tail of its own.

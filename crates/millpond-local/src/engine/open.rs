@@ -80,7 +80,8 @@ impl Engine {
                 Error::io(format!("sharing memory through {}", control_path.display()), error)
             })
         };
-        let control = if alone && !planted(Bug::TrustOldControl) {
+        let trusts = planted(Bug::TrustOldControl) && share(false).is_ok();
+        let control = if alone && !trusts {
             let (manifest, recovered) = recover_log(&media, dir, container, &options)?;
             let control = Control::create(media.clone(), share(true)?)?;
             fill(&control, &manifest, &recovered);

@@ -82,8 +82,11 @@ fn bytes_before_zeros(file: &dyn File) -> io::Result<u64> {
         let bytes = &mut chunk[..length as usize];
         file.read_exact_at(bytes, end - length)?;
         let is_zero = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all | byte) == 0;
-        if let Some(behind) = bytes.rchunks(64).position(|bytes| !is_zero(bytes)) {
-            return Ok((end - 64 * behind as u64).saturating_sub(log::HEADER_BYTES));
+        // By pieces first, which is fast, then by bytes within the one that isn't zero.
+        if let Some(pieces) = bytes.rchunks(64).position(|piece| !is_zero(piece)) {
+            let kept = &bytes[..bytes.len() - 64 * pieces];
+            let last = kept.iter().rposition(|&byte| byte != 0).unwrap_or_default();
+            return Ok((end - length + last as u64 + 1).saturating_sub(log::HEADER_BYTES));
         }
         end -= length;
     }

@@ -12,5 +12,6 @@ mod log_space;
 mod planted_bugs;
 mod pool;
 mod power_cut;
+mod processes;
 mod sharing;
 mod subject;

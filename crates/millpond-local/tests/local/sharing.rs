@@ -8,17 +8,24 @@ use std::{collections::BTreeMap, sync::Arc};
 use millpond_core::{
     At, Commit, Direction, Durability, Epoch, Key, KeyRange, Op, Outcome, Precondition, Store, View, Write,
 };
-use millpond_testkit::{random::Random, sim::SimMachine};
+use millpond_testkit::{
+    random::Random,
+    sim::{Operation, OperationKind, SimMachine},
+};
 
 use crate::subject::SUBJECT;
 
 const P: &[u8] = b"p";
 
-fn two() -> Result<(Arc<dyn Store>, Arc<dyn Store>), String> {
+fn machine() -> Result<SimMachine, String> {
     let machine = SimMachine::new(1);
-    machine.record(false);
-    let open = || (SUBJECT.open)(machine.process()).map_err(|error| error.to_string());
     (SUBJECT.create)(machine.process()).map_err(|error| error.to_string())?;
+    Ok(machine)
+}
+
+fn two() -> Result<(Arc<dyn Store>, Arc<dyn Store>), String> {
+    let machine = machine()?;
+    let open = || (SUBJECT.open)(machine.process()).map_err(|error| error.to_string());
     Ok((open()?, open()?))
 }
 
@@ -64,28 +71,125 @@ fn read(store: &dyn Store, view: &dyn View) -> Result<BTreeMap<Vec<u8>, u64>, St
 
 /// A view that one process holds stays whole while the other one rewrites everything.
 pub fn a_view_keeps_what_it_needs() -> Result<(), String> {
-    let (reader, writer) = two()?;
+    let text = |error: millpond_core::Error| error.to_string();
+    let machine = machine()?;
+    let writer = (SUBJECT.open)(machine.process()).map_err(text)?;
+    // Most of a segment is dead before the reader comes, so that the rest of it is worth moving.
+    let salts = (0..20u64).chain(100..118);
     let mut expected = BTreeMap::new();
-    for salt in 0..20u64 {
-        put(&*writer, &[salt as u8], salt)?;
-        expected.insert(vec![salt as u8], salt);
+    for salt in salts {
+        if salt == 100 {
+            writer.compact().map_err(text)?;
+        }
+        put(&*writer, &[(salt % 100) as u8], salt)?;
+        expected.insert(vec![(salt % 100) as u8], salt);
     }
-    writer.compact().map_err(|error| error.to_string())?;
-    let view = reader.index().view(At::Latest).map_err(|error| error.to_string())?;
-    for round in 1..5u64 {
+    writer.compact().map_err(text)?;
+    let reader = (SUBJECT.open)(machine.process()).map_err(text)?;
+    let view = reader.index().view(At::Latest).map_err(text)?;
+    writer.compact().map_err(text)?;
+    check_view(&*reader, &*view, &expected)?;
+    for round in 2..5u64 {
         for salt in 0..20u64 {
             put(&*writer, &[salt as u8], round * 100 + salt)?;
         }
-        writer.compact().map_err(|error| error.to_string())?;
-        writer.compact().map_err(|error| error.to_string())?;
-    }
-    match read(&*reader, &*view)? {
-        found if found == expected => {}
-        found => return Err(format!("the view changed: {found:?}")),
+        writer.compact().map_err(text)?;
+        writer.compact().map_err(text)?;
+        check_view(&*reader, &*view, &expected)?;
     }
     drop(view);
-    let view = reader.index().view(At::Latest).map_err(|error| error.to_string())?;
-    read(&*reader, &*view).map(|found| assert_eq!(found.len(), 20))
+    let view = reader.index().view(At::Latest).map_err(text)?;
+    let expected = (0..20u64).map(|salt| (vec![salt as u8], 400 + salt)).collect();
+    check_view(&*reader, &*view, &expected)
+}
+
+fn check_view(store: &dyn Store, view: &dyn View, expected: &BTreeMap<Vec<u8>, u64>) -> Result<(), String> {
+    let found = read(store, view)?;
+    if found == *expected { Ok(()) } else { Err(format!("the view is not what it was: {found:?}")) }
+}
+
+/// While one process has prepared a large commit and not committed it, the other one creates a key
+/// of it. Only one may find that key absent, and none of the two commits may get lost.
+pub fn a_commit_in_between() -> Result<(), String> {
+    for guarded in [false, true] {
+        // A rehearsal tells which of its calls are those of the preparation.
+        let rehearsed = commit_large(guarded, None)?;
+        let syncs_runs = |operation: &Operation| {
+            operation.kind == OperationKind::SyncDir && operation.path.ends_with("runs")
+        };
+        let last = rehearsed.operations.iter().rposition(syncs_runs).ok_or("no run is written")?;
+        let met = commit_large(guarded, Some(last as u64 + 1))?;
+        let conflict = Outcome::Conflict { precondition: 0 };
+        if guarded != (met.outcome == conflict) {
+            return Err(format!("what the other process created is taken for absent: {:?}", met.outcome));
+        }
+        check_records(&*met.first)?;
+        check_records(&*met.second)?;
+    }
+    Ok(())
+}
+
+fn check_records(store: &dyn Store) -> Result<(), String> {
+    let text = |error: millpond_core::Error| error.to_string();
+    let view = store.index().view(At::Latest).map_err(text)?;
+    let mut cursor = view.scan(KeyRange::all(P), Direction::Forward).map_err(text)?;
+    let mut records = 0;
+    while cursor.advance().map_err(text)? {
+        records += 1;
+    }
+    match view.counter(Key::new(b"tally", b"")).map_err(text)? {
+        count if count == records => {}
+        count => return Err(format!("{count} records are counted, there are {records}")),
+    }
+    match view.get(Key::new(P, b"other")).map_err(text)? {
+        Some(_) => Ok(()),
+        None => Err("what the other process committed is lost".into()),
+    }
+}
+
+fn tallied<'a>(sort: &'a [u8], value: &'a [u8]) -> Write<'a> {
+    let tally = Some(Key::new(b"tally", b""));
+    Write { key: Key::new(P, sort), op: Op::Put { value, extents: &[] }, tally }
+}
+
+struct Met {
+    first: Arc<dyn Store>,
+    second: Arc<dyn Store>,
+    outcome: Outcome,
+    /// The calls of the first process during its commit.
+    operations: Vec<Operation>,
+}
+
+/// Makes a large commit, `guarded` by a precondition or not, and has the other process commit
+/// before call `point` of it.
+fn commit_large(guarded: bool, point: Option<u64>) -> Result<Met, String> {
+    let text = |error: millpond_core::Error| error.to_string();
+    let machine = machine()?;
+    let process = machine.process();
+    let first = (SUBJECT.open)(process.clone()).map_err(text)?;
+    let second = (SUBJECT.open)(machine.process()).map_err(text)?;
+    for store in [&first, &second] {
+        let commit = Commit { writes: vec![tallied(b"warm", b"up")], ..Commit::default() };
+        store.index().commit(&commit).map_err(text)?;
+    }
+    machine.forget_operations();
+    if let Some(point) = point {
+        let second = second.clone();
+        process.interpose(point, move || {
+            let writes = [&b"contested"[..], b"other"].map(|sort| tallied(sort, b"other"));
+            let commit = Commit { writes: writes.to_vec(), ..Commit::default() };
+            second.index().commit(&commit).expect("committed");
+        });
+    }
+    let sorts: Vec<[u8; 2]> = (0..200u16).map(u16::to_be_bytes).collect();
+    let mut writes: Vec<_> = sorts.iter().map(|sort| tallied(sort, &[1; 400])).collect();
+    writes.push(tallied(b"contested", b"first"));
+    let key = Key::new(P, b"contested");
+    let precondition = Precondition::Unchanged { key, version: Epoch::ZERO };
+    let preconditions = if guarded { vec![precondition] } else { vec![] };
+    let commit = Commit { preconditions, writes, durability: Durability::Async };
+    let outcome = first.index().commit(&commit).map_err(text)?;
+    Ok(Met { outcome, operations: machine.operations(), first, second })
 }
 
 /// Raises a number by one if nobody else does meanwhile; answers what it was, or nothing if it was
@@ -111,7 +215,7 @@ fn raise(store: &dyn Store) -> Result<Option<i64>, String> {
 }
 
 /// Each process raises a number that the other one has just raised.
-pub fn commits_follow_each_other() -> Result<(), String> {
+fn commits_follow_each_other() -> Result<(), String> {
     let (first, second) = two()?;
     for round in 0..200i64 {
         let store = if round % 2 == 0 { &first } else { &second };
@@ -124,12 +228,11 @@ pub fn commits_follow_each_other() -> Result<(), String> {
 }
 
 /// Two threads of two processes raise one number, each by what it has read; no raise is lost.
-pub fn validation_sees_the_other_process(plant: fn()) -> Result<(), String> {
+fn no_raise_is_lost() -> Result<(), String> {
     let (first, second) = two()?;
     std::thread::scope(|scope| {
         let threads = [&first, &second].map(|store| {
             scope.spawn(move || -> Result<(), String> {
-                plant();
                 for _ in 0..300 {
                     while raise(&**store)?.is_none() {}
                 }
@@ -155,6 +258,11 @@ fn each_process_appends_behind_the_other() {
 }
 
 #[test]
+fn a_commit_meets_what_came_in_between() {
+    a_commit_in_between().expect("rules 11, 19 and 20");
+}
+
+#[test]
 fn no_update_is_lost_between_processes() {
-    validation_sees_the_other_process(|| {}).expect("rule 19");
+    no_raise_is_lost().expect("rule 19");
 }

@@ -9,7 +9,7 @@ use crate::random::Random;
 
 /// What a workload works with.
 pub struct Driver {
-    store: Arc<dyn Store>,
+    store: Option<Arc<dyn Store>>,
     open: Box<dyn Fn() -> Result<Arc<dyn Store>> + Send>,
     ledger: Arc<Mutex<Ledger>>,
     writer: Option<Box<dyn SegmentWriter>>,
@@ -30,7 +30,7 @@ impl Driver {
         ledger: Arc<Mutex<Ledger>>,
         seed: u64,
     ) -> Result<Self> {
-        let store = open()?;
+        let store = Some(open()?);
         Ok(Self {
             store,
             open: Box::new(open),
@@ -45,8 +45,11 @@ impl Driver {
     }
 
     /// The store that is driven.
+    ///
+    /// # Panics
+    /// Where it could not be opened again.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.store.as_ref().expect("it is open but while it is opened again")
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -80,7 +83,7 @@ impl Driver {
         let plan = Plan::of(seed, number);
         let outcome = attempt(|| {
             let extents = self.store_bulk(&plan)?;
-            self.store.index().commit(&plan.commit(&extents, durability))
+            self.store().index().commit(&plan.commit(&extents, durability))
         });
         match outcome {
             Ok(Outcome::Committed { epoch, .. }) => {
@@ -103,7 +106,7 @@ impl Driver {
             }
             let mut writer = match self.writer.take() {
                 Some(writer) => writer,
-                None => self.store.segments().writer()?,
+                None => self.store().segments().writer()?,
             };
             for piece in bulk.chunks(9000) {
                 writer.append(piece)?;
@@ -116,7 +119,7 @@ impl Driver {
 
     /// Flushes.
     pub fn flush(&mut self) {
-        match attempt(|| self.store.index().flush()) {
+        match attempt(|| self.store().index().flush()) {
             Ok(epoch) => self.ledger().synced(epoch),
             Err(error) => self.fail("flush".into(), error),
         }
@@ -124,26 +127,31 @@ impl Driver {
 
     /// Compacts.
     pub fn compact(&mut self) {
-        if let Err(error) = attempt(|| self.store.compact()) {
+        if let Err(error) = attempt(|| self.store().compact()) {
             self.fail("compact".into(), error);
         }
     }
 
-    /// Closes the store and opens it again.
+    /// Closes the store, or drops it, and opens it again.
     pub fn reopen(&mut self) {
         self.writer = None;
         // Everything that was committed before is durable once it is closed.
         let last = self.ledger().acknowledged.last_key_value().map(|(epoch, _)| *epoch);
-        match attempt(|| self.store.close()) {
-            Ok(()) => {
-                if let Some(last) = last {
-                    self.ledger().synced(last);
-                }
-            }
-            Err(error) => self.fail("close".into(), error),
+        // Dropping keeps its errors to itself.
+        let drops = !self.errors_allowed && self.random.chance(500);
+        let closed = if drops {
+            self.store = None;
+            Ok(())
+        } else {
+            attempt(|| self.store().close())
+        };
+        match (closed, last) {
+            (Ok(()), Some(last)) => self.ledger().synced(last),
+            (Ok(()), None) => {}
+            (Err(error), _) => self.fail("close".into(), error),
         }
         match attempt(|| (self.open)()) {
-            Ok(store) => self.store = store,
+            Ok(store) => self.store = Some(store),
             Err(error) => self.fail("open".into(), error),
         }
     }
@@ -188,7 +196,7 @@ fn step(driver: &mut Driver) {
         0..45 => driver.commit(Durability::Async),
         45..92 => driver.commit(Durability::Sync),
         92..95 => driver.flush(),
-        95..98 => driver.compact(),
+        95..97 => driver.compact(),
         _ => driver.reopen(),
     }
 }

@@ -63,6 +63,25 @@ pub(super) struct Faults {
     pub(super) fail_sync: Vec<Planned>,
     pub(super) fail_write: Vec<Planned>,
     pub(super) short: Option<Random>,
+    pub(super) interposed: Option<Interposed>,
+}
+
+/// Work that is to be done between two calls.
+pub(super) struct Interposed {
+    countdown: u64,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+impl Interposed {
+    pub(super) fn new(n: u64, work: Box<dyn FnOnce() + Send>) -> Self {
+        Self { countdown: n.max(1), work }
+    }
+}
+
+impl fmt::Debug for Interposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interposed").field("countdown", &self.countdown).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -81,6 +100,16 @@ pub(super) struct Planned {
 }
 
 impl Faults {
+    /// What is to be done before the call that comes now.
+    pub(super) fn due_work(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        let interposed = self.interposed.as_mut()?;
+        interposed.countdown -= 1;
+        if interposed.countdown > 0 {
+            return None;
+        }
+        self.interposed.take().map(|interposed| interposed.work)
+    }
+
     /// Decides on a call that reads or writes `length` bytes.
     pub(super) fn judge(&mut self, kind: OperationKind, length: u64) -> Verdict {
         if self.killed {

@@ -12,7 +12,7 @@ use millpond_local::media::{File, Lock, LockFile, Media, OpenMode, Shared};
 use super::{
     directory::NodeId,
     disk::Node,
-    faults::{Kill, Planned, PlannedPanic, Verdict},
+    faults::{Interposed, Kill, Planned, PlannedPanic, Verdict},
     file::FileState,
     locks::Owner,
     machine::{Call, SimMachine, State},
@@ -129,13 +129,31 @@ impl SimMedia {
         faults.short = None;
     }
 
+    /// Has `work` done just before its `n`-th call, as something that another process does in
+    /// between.
+    pub fn interpose(&self, n: u64, work: impl FnOnce() + Send + 'static) {
+        let interposed = Interposed::new(n, Box::new(work));
+        self.machine.state().processes[self.process as usize].interposed = Some(interposed);
+    }
+
+    /// The machine, for a call of this process.
+    fn enter(&self) -> MutexGuard<'_, State> {
+        let mut state = self.machine.state();
+        if let Some(work) = state.processes[self.process as usize].due_work() {
+            drop(state);
+            work();
+            state = self.machine.state();
+        }
+        state
+    }
+
     fn call<T>(
         &self,
         kind: OperationKind,
         path: &Path,
         body: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut state = self.machine.state();
+        let mut state = self.enter();
         match state.admit(self.process, kind, Call { path, offset: 0, length: 0 }) {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),
@@ -204,7 +222,7 @@ impl Media for SimMedia {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.machine.state();
+        let mut state = self.enter();
         match state.admit(self.process, OperationKind::SyncDir, Call { path, offset: 0, length: 0 }) {
             Verdict::Go | Verdict::Short(_) => state.disk.sync_dir(path),
             Verdict::Fail(error) => {
@@ -279,7 +297,7 @@ impl SimFile {
         length: u64,
         body: impl FnOnce(&mut State, usize) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut state = self.media.machine.state();
+        let mut state = self.media.enter();
         match state.admit(self.media.process, kind, Call { path: &self.path, offset, length }) {
             Verdict::Go => body(&mut state, length as usize),
             Verdict::Short(length) => body(&mut state, length),
@@ -363,7 +381,7 @@ impl SimLockFile {
         byte: u64,
         body: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut state = self.media.machine.state();
+        let mut state = self.media.enter();
         match state.admit(self.media.process, kind, Call { path: &self.path, offset: byte, length: 1 }) {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),

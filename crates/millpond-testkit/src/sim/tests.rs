@@ -130,6 +130,19 @@ fn a_killed_process_may_unwind() {
 }
 
 #[test]
+fn another_process_may_come_in_between() {
+    let (machine, process, file) = machine();
+    let other = machine.process().open(Path::new("/d/f"), OpenMode::Write).expect("opened");
+    process.interpose(2, move || other.write_all_at(b"other", 0).expect("written"));
+    file.write_all_at(b"first", 0).expect("written");
+    assert_eq!(content(&machine), b"first");
+    assert_eq!(file.length().expect("a length"), 5);
+    assert_eq!(content(&machine), b"other", "it came before the second call");
+    file.write_all_at(b"third", 0).expect("written");
+    assert_eq!(content(&machine), b"third", "and came once");
+}
+
+#[test]
 fn a_planned_panic_comes_once() {
     let (machine, process, file) = machine();
     process.panic_at(2, 1);

@@ -1,13 +1,15 @@
 //! The check of a container: that its bytes are what was written, and that its records agree.
 //!
 //! All records are compared in one view, so that what others change meanwhile contradicts nothing.
-//! A repair only adds: it puts back a header, a name or a count that the remaining records prove,
-//! and never removes an entry.
+//! What can't be read is reported and proves nothing: neither that something is missing, nor that
+//! it was never there. A repair only adds: it puts back a header, a name or a count that the other
+//! records prove, and never removes an entry.
 
 use std::collections::BTreeSet;
 
 use millpond_core::{
-    At, Cursor, Damage, Direction, Epoch, ErrorKind, Key, KeyRange, Op, Precondition, Result, View, Write,
+    At, Cursor, Damage, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Op, Precondition, Record, Result,
+    View, Write,
 };
 
 use super::Container;
@@ -18,17 +20,20 @@ use crate::{
     query::CheckReport,
 };
 
-/// Damaged entries of one dictionary that a report lists at most.
+/// Damages of one place that a report lists at most.
 const DAMAGES_LISTED_MAX: usize = 1000;
+
+const CATALOGUE_PLACE: &str = "the catalogue";
 
 pub(super) fn check(container: &Container, repair: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     report.bytes = container.open_store()?.verify(&mut |damage| report.damages.push(damage))?;
-    if repair {
-        catalog::reap_all(container, usize::MAX)?;
-    }
     let view = container.index()?.view(At::Latest)?;
     let mut check = Check { container, view: &*view, repair, report };
+    if repair {
+        let reaped = catalog::reap_all(container, usize::MAX);
+        check.readable(CATALOGUE_PLACE, reaped)?;
+    }
     check.run()?;
     Ok(check.report)
 }
@@ -49,14 +54,16 @@ struct Named {
 
 impl Check<'_> {
     fn run(&mut self) -> Result<()> {
+        let before = self.report.damages.len();
         let names = self.names()?;
+        let all_names_known = self.report.damages.len() == before;
         for named in &names {
             self.check_dict(named)?;
         }
-        let linked: BTreeSet<String> = names.iter().map(|named| named.id.to_string()).collect();
-        for id in catalog::objects(self.view, Listing::Objects)? {
-            if !linked.contains(&id.to_string()) {
-                self.relink(id)?;
+        let linked: BTreeSet<ObjectId> = names.iter().map(|named| named.id).collect();
+        for id in self.objects()? {
+            if all_names_known && !linked.contains(&id) {
+                self.check_leaked(id)?;
             }
         }
         Ok(())
@@ -65,105 +72,144 @@ impl Check<'_> {
     fn names(&mut self) -> Result<Vec<Named>> {
         let mut names = Vec::new();
         let mut cursor = self.view.scan(Listing::Names.range(), Direction::Forward)?;
-        while self.advance(&mut *cursor, "the catalogue")? {
+        while self.advance(&mut *cursor, CATALOGUE_PLACE)? {
             let record = cursor.record();
             let parsed = layout::name_of(cursor.key())
                 .and_then(|name| Ok((name, layout::parse_name_record(record.value)?)));
             match parsed {
                 Ok((name, id)) => names.push(Named { name, id, version: record.version }),
-                Err(error) => self.damage("the catalogue", error.to_string()),
+                Err(error) => self.damage(CATALOGUE_PLACE, error.to_string()),
             }
         }
         Ok(names)
     }
 
+    fn objects(&mut self) -> Result<Vec<ObjectId>> {
+        let mut objects = Vec::new();
+        let mut cursor = self.view.scan(Listing::Objects.range(), Direction::Forward)?;
+        while self.advance(&mut *cursor, CATALOGUE_PLACE)? {
+            match layout::object_of(cursor.key()) {
+                Ok(id) => objects.push(id),
+                Err(error) => self.damage(CATALOGUE_PLACE, error.to_string()),
+            }
+        }
+        Ok(objects)
+    }
+
     fn check_dict(&mut self, named: &Named) -> Result<()> {
         let Named { name, id, version } = named;
-        let place = format!("dict {name:?}");
+        let place = place_of(name);
         let partition = id.partition();
-        let (header_key, name_key) = (Key::new(&partition, HEADER), Listing::Names.key(name.as_bytes()));
+        let name_key = Listing::Names.key(name.as_bytes());
+        let still_named = Precondition::Unchanged { key: Key::new(CATALOGUE, &name_key), version: *version };
         let object_key = Listing::Objects.object_key(*id);
-        let object_key = Key::new(CATALOGUE, &object_key);
         let record = layout::header_record(name);
-        for (key, what) in [(header_key, "its header"), (object_key, "its record among the objects")] {
-            let wrong = match self.view.get(key)?.map(|found| layout::parse_header_record(&found.value)) {
+        for (key, what) in [
+            (Key::new(&partition, HEADER), "its header"),
+            (Key::new(CATALOGUE, &object_key), "its record among the objects"),
+        ] {
+            let Some(found) = self.get(&place, key)? else { continue };
+            let wrong = match found.map(|found| layout::parse_header_record(&found.value)) {
                 Some(Ok(found)) if found == *name => continue,
                 Some(Ok(found)) => format!("{what} says {found:?}"),
-                Some(Err(error)) => format!("{what} can't be read: {error}"),
+                Some(Err(error)) => format!("{what} is malformed: {error}"),
                 None => format!("{what} is missing"),
             };
             self.damage(&place, wrong);
-            let named = Precondition::Unchanged { key: Key::new(CATALOGUE, &name_key), version: *version };
-            self.restore(vec![named], catalog::put(key, &record))?;
+            self.restore(still_named, catalog::put(key, &record))?;
         }
         self.check_entries(&place, *id)
     }
 
     fn check_entries(&mut self, place: &str, id: ObjectId) -> Result<()> {
         let partition = id.partition();
+        let before = self.report.damages.len();
         let mut cursor = self.view.scan(layout::entries(&partition), Direction::Forward)?;
-        let (mut entries, damages_before) = (0i64, self.report.damages.len());
+        let mut entries = 0i64;
         while self.advance(&mut *cursor, place)? {
             entries += 1;
             if let Err(error) = verify_entry(cursor.record())
-                && self.report.damages.len() < damages_before + DAMAGES_LISTED_MAX
+                && self.report.damages.len() < before + DAMAGES_LISTED_MAX
             {
                 let key = layout::user_key(cursor.key()).escape_ascii();
                 self.damage(place, format!("the entry \"{key}\": {error}"));
             }
         }
-        // Where entries can't be read, their number isn't known.
-        let readable = self.report.damages.len() == damages_before;
         let count_key = Key::new(&partition, COUNT);
-        let counted = self.view.counter(count_key)?;
-        if readable && counted != entries {
-            self.damage(place, format!("it counts {counted} entries, but holds {entries}"));
-            if let Some(header) = self.view.get(Key::new(&partition, HEADER))? {
-                let alive =
-                    Precondition::Unchanged { key: Key::new(&partition, HEADER), version: header.version };
-                let correction = Write { key: count_key, op: Op::Adjust(entries - counted), tally: None };
-                self.restore(vec![alive], correction)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives an object that no name leads to a name.
-    fn relink(&mut self, id: ObjectId) -> Result<()> {
-        self.report.leaked.push(id.to_string());
-        let partition = id.partition();
-        let empty = !self.view.scan(KeyRange::all(&partition), Direction::Forward)?.advance()?;
-        if !self.repair || empty {
+        let Some(counted) = self.get(place, count_key)? else { return Ok(()) };
+        let counted = counted.map_or(0, |record| record.counter());
+        // Where entries can't be read, their number isn't known.
+        if self.report.damages.len() > before || counted == entries {
             return Ok(());
         }
-        let headless = self.view.get(Key::new(&partition, HEADER))?.is_none();
-        let name = format!("lost+found-{id}");
-        if catalog::link(self.container, &name, id, headless)?.is_some() {
-            self.report.relinked.push(name.clone());
-        }
-        self.check_entries(&format!("dict {name:?}"), id)
-    }
-
-    fn restore(&self, preconditions: Vec<Precondition<'_>>, write: Write<'_>) -> Result<()> {
-        if self.repair {
-            // A conflict means that the dictionary was destroyed or repaired meanwhile.
-            self.container.commit(preconditions, vec![write])?;
+        self.damage(place, format!("it counts {counted} entries, but holds {entries}"));
+        let header_key = Key::new(&partition, HEADER);
+        if let Some(Some(header)) = self.get(place, header_key)? {
+            let alive = Precondition::Unchanged { key: header_key, version: header.version };
+            let correction = Write { key: count_key, op: Op::Adjust(entries - counted), tally: None };
+            self.restore(alive, correction)?;
         }
         Ok(())
+    }
+
+    /// An object that no name leads to: a repair gives it one.
+    fn check_leaked(&mut self, id: ObjectId) -> Result<()> {
+        self.report.leaked.push(id.to_string());
+        let partition = id.partition();
+        let Some(header) = self.get(CATALOGUE_PLACE, Key::new(&partition, HEADER))? else { return Ok(()) };
+        let mut records = self.view.scan(KeyRange::all(&partition), Direction::Forward)?;
+        if !self.repair || !self.advance(&mut *records, CATALOGUE_PLACE)? {
+            return Ok(());
+        }
+        let name = format!("lost+found-{id}");
+        if catalog::link(self.container, &name, id, header.is_none())?.is_some() {
+            self.report.relinked.push(name.clone());
+        }
+        self.check_entries(&place_of(&name), id)
+    }
+
+    /// Makes a change of a repair, unless the dictionary was destroyed or repaired meanwhile.
+    fn restore(&self, unless: Precondition<'_>, write: Write<'_>) -> Result<()> {
+        if self.repair {
+            self.container.commit(vec![unless], vec![write])?;
+        }
+        Ok(())
+    }
+
+    /// A record, if it can be read.
+    fn get(&mut self, place: &str, key: Key<'_>) -> Result<Option<Option<Record>>> {
+        let read = self.view.get(key);
+        self.readable(place, read)
     }
 
     /// The next record that can be read.
     fn advance(&mut self, cursor: &mut dyn Cursor, place: &str) -> Result<bool> {
         for _ in 0..DAMAGES_LISTED_MAX {
-            match cursor.advance() {
-                Err(error) if error.kind() == ErrorKind::Corrupt => self.damage(place, error.to_string()),
-                other => return other,
+            if let Some(more) = self.readable(place, cursor.advance())? {
+                return Ok(more);
             }
         }
         Ok(false)
     }
 
+    /// Reports what is damaged; other errors end the check.
+    fn readable<T>(&mut self, place: &str, result: Result<T>) -> Result<Option<T>> {
+        let is_damage = |error: &Error| error.kind() == ErrorKind::Corrupt;
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_damage(&error) => {
+                self.damage(place, error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn damage(&mut self, place: &str, what: String) {
         self.report.damages.push(Damage { place: place.to_owned(), offset: 0, what });
     }
+}
+
+fn place_of(name: &str) -> String {
+    format!("dict {name:?}")
 }

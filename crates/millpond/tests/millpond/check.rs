@@ -2,10 +2,15 @@
 //!
 //! Records are removed and changed below the front door, as damage or a fault in the product would.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use millpond::{Container, ErrorKind};
 use millpond_core::{Commit, Key, Op, Write};
 
-use crate::scratch::{Scratch, refused};
+use crate::scratch::{Scratch, noise, refused};
 
 on_every_backend!(
     a_sound_container_is_clean,
@@ -103,4 +108,80 @@ fn a_malformed_entry_is_named(scratch: &Scratch) {
     assert_eq!(report.damages.len(), 1, "{report:?}");
     assert!(report.damages[0].what.contains("\"\\x03\""), "{report:?}");
     refused(container.dict("d").expect("opened").get(&[3]), ErrorKind::Corrupt, "\\x03");
+}
+
+/// The files below a directory, the longest first.
+fn files(directory: &Path, found: &mut Vec<(u64, PathBuf)>) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push((path.metadata().expect("a file").len(), path));
+        }
+    }
+    found.sort_by(|a, b| b.cmp(a));
+}
+
+#[test]
+fn damaged_bytes_are_found_and_hide_their_own_entries_alone() {
+    let scratch = Scratch::file();
+    let container = scratch.container();
+    let dict = container.create_dict("d").expect("created");
+    dict.put_many((0..20_000u32).map(|key| (key.to_be_bytes(), noise(key.into(), 100)))).expect("put");
+    container.compact().expect("compacted");
+    let url = container.url();
+    container.close().expect("closed");
+    drop((dict, container));
+
+    let mut found = Vec::new();
+    files(&scratch.dir.path().join("pool"), &mut found);
+    let (length, run) = &found[0];
+    assert!(*length > 2_000_000, "{found:?}");
+    let mut bytes = fs::read(run).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(run, bytes).expect("written");
+
+    let container = Container::open(&url).expect("opened");
+    let dict = container.dict("d").expect("opened");
+    let (mut read, mut damaged) = (0, 0);
+    for key in 0..20_000u32 {
+        match dict.get(&key.to_be_bytes()) {
+            Ok(value) => {
+                assert!(value.as_deref() == Some(&noise(key.into(), 100)[..]), "a wrong value of {key}");
+                read += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                damaged += 1;
+            }
+        }
+    }
+    assert!((1..200).contains(&damaged), "{damaged} entries are hidden");
+    let mut walked = 0;
+    let mut errors = 0;
+    for entry in dict.iter().expect("begun") {
+        match entry {
+            Ok((key, value)) => {
+                let key = u32::from_be_bytes(key[..].try_into().expect("four bytes"));
+                assert!(value == noise(key.into(), 100));
+                walked += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                errors += 1;
+            }
+        }
+    }
+    assert_eq!((walked, errors > 0), (read, true), "the iteration goes on behind the damage");
+    assert_eq!(dict.len().expect("counted"), 20_000);
+
+    let place = run.file_name().and_then(|name| name.to_str()).expect("a name");
+    for repair in [false, true] {
+        let report = container.check(repair).expect("checked");
+        assert!(report.damages.iter().any(|damage| damage.place.contains(place)), "{report:?}");
+        assert!(report.leaked.is_empty(), "{report:?}");
+    }
+    assert_eq!(dict.len().expect("counted"), 20_000, "what can't be read isn't counted out");
 }

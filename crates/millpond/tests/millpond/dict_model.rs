@@ -100,8 +100,11 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn a_dict_is_a_btree_map(scratch: &Scratch) {
     let container = scratch.container();
-    let mut runner =
-        TestRunner::new(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() });
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 24;
+    }
+    let mut runner = TestRunner::new(config);
     let run = runner.run(&vec(op(), 1..60), |ops| {
         container.open_or_create_dict("d").expect("created");
         let mut dict = open(&container);

@@ -1,6 +1,6 @@
 //! Threads at once on one dictionary: nothing is lost, nothing is taken twice, the count is exact.
 
-use std::{collections::BTreeSet, thread};
+use std::{collections::BTreeSet, io::Read, thread};
 
 use millpond::{Container, ErrorKind};
 
@@ -13,6 +13,7 @@ on_every_backend!(
     a_batch_is_seen_whole_or_not_at_all,
     destroying_races_with_writing,
     one_creates_and_the_others_open,
+    long_values_are_read_while_they_are_moved,
 );
 
 const THREADS: usize = 4;
@@ -192,4 +193,44 @@ fn one_creates_and_the_others_open(scratch: &Scratch) {
     });
     assert_eq!(container.dict("d").expect("opened").len().expect("counted"), THREADS as u64);
     assert_eq!(container.dicts().expect("listed"), ["d"]);
+}
+
+fn long_values_are_read_while_they_are_moved(scratch: &Scratch) {
+    const KEYS: u64 = 12;
+    let container = scratch.container();
+    let dict = container.create_dict("d").expect("created");
+    // A value tells its seed in its first eight bytes.
+    let value = |seed: u64| [&seed.to_le_bytes()[..], &noise(seed, 60_000)].concat();
+    let is_whole = |bytes: &[u8]| {
+        let seed = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
+        *bytes == value(seed)[..]
+    };
+    dict.put_many((0..KEYS).map(|key| (key.to_be_bytes(), value(key)))).expect("put");
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..30 {
+                for key in 0..KEYS / 2 {
+                    dict.put(&(2 * key).to_be_bytes(), &value(round * 100 + key)).expect("put");
+                }
+                container.compact().expect("compacted");
+            }
+        });
+        let mut reads = 0;
+        while !writer.is_finished() || reads == 0 {
+            for key in 0..KEYS {
+                assert!(is_whole(&dict.get(&key.to_be_bytes()).expect("read").expect("a value")));
+            }
+            for entry in dict.iter().expect("begun") {
+                assert!(is_whole(&entry.expect("read").1));
+            }
+            let mut streamed = Vec::new();
+            let mut stream = dict.reader(&0u64.to_be_bytes()).expect("opened").expect("a value");
+            stream.read_to_end(&mut streamed).expect("read");
+            assert!(is_whole(&streamed));
+            reads += 1;
+        }
+        writer.join().expect("no panic");
+    });
+    assert_eq!(dict.len().expect("counted"), KEYS);
+    assert!(container.check(false).expect("checked").is_clean());
 }

@@ -4,6 +4,7 @@
 mod scratch;
 
 mod check;
+mod child;
 mod container;
 mod dict;
 mod dict_large;
@@ -11,4 +12,5 @@ mod dict_model;
 mod dict_threads;
 mod namespace;
 mod pool;
+mod processes;
 mod properties;

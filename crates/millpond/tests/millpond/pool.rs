@@ -1,10 +1,13 @@
 //! Pools: found by label, UUID and URL, described and destroyed.
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use millpond::{Container, ContainerOptions, ErrorKind, OpenOptions, Pool, PoolOptions};
 
-use crate::scratch::{Scratch, refused};
+use crate::{
+    child,
+    scratch::{Scratch, refused},
+};
 
 on_every_backend!(
     a_second_create_is_refused,
@@ -114,18 +117,14 @@ fn a_pool_in_a_directory_takes_its_label_from_it_or_from_a_property() {
 /// Runs the test `name` of this module in a process of its own, with `MILLPOND_HOME` set to an empty
 /// directory; answers that directory in that process, nothing in this one.
 fn at_home(name: &str) -> Option<PathBuf> {
-    if env::var_os("MILLPOND_TEST_AT_HOME").is_some() {
+    if child::role().is_some() {
         return Some(millpond::home().expect("a home"));
     }
     let home = tempfile::tempdir().expect("a directory");
-    let output = Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", &format!("pool::{name}")])
-        .env("MILLPOND_TEST_AT_HOME", "1")
-        .env("MILLPOND_HOME", home.path().join("new"))
-        .output()
-        .expect("this program runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let new = home.path().join("new");
+    let variables = [("MILLPOND_HOME", new.to_str().expect("UTF-8"))];
+    child::start(&format!("pool::{name}"), "at home", &variables).finish();
+    assert!(new.is_dir(), "the test ran nowhere");
     None
 }
 

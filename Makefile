@@ -1,0 +1,47 @@
+# Two commands do it all on a fresh Debian 12 with a Rust toolchain and Python 3.11:
+#   make demo    the main job on real data
+#   make test    every test
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python test-demo bench lint setup package
+
+PYTHON := .venv/bin/python
+# The shortest share of the machine's files that the demo loads as a test.
+TEST_DEMO_LIMIT := 64MiB
+
+help: ## Shows what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## Makes .venv and installs what is missing
+	@scripts/setup
+
+package: setup ## Builds the Python package and the pydaos shim into .venv
+	@echo "== building the Python package"
+	@.venv/bin/pip install --quiet --disable-pip-version-check . ./shims/pydaos
+
+demo: package ## Runs the main job on real data
+	@scripts/demo
+
+test: test-rust test-python test-demo ## Runs every test
+	@echo "== all tests passed"
+
+test-rust: setup
+	@echo "== Rust: contracts, engine, crash harnesses and their planted bugs, front door, command line"
+	cargo test --workspace --features millpond-local/planted-bugs
+
+test-python: package
+	@echo "== Python: package, stubs, PyDAOS compatibility, examples"
+	$(PYTHON) -m pytest
+
+test-demo: package
+	@echo "== the demo, on $(TEST_DEMO_LIMIT)"
+	@DEMO_LIMIT=$(TEST_DEMO_LIMIT) scripts/demo
+
+bench: package ## Measures Millpond beside its peers
+	$(PYTHON) benchmarks/dictionaries.py
+
+lint: setup ## Checks format, lints and types
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --features millpond-local/planted-bugs -- -D warnings
+	.venv/bin/ruff check python examples tests benchmarks shims
+	.venv/bin/ruff format --check python examples tests benchmarks shims
+	.venv/bin/mypy
