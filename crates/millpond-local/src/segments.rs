@@ -88,6 +88,7 @@ impl SegmentPool {
             file: None,
             new_id: Box::new(new_id),
             finished: Vec::new(),
+            handed_out: Vec::new(),
             charged: 0,
             written: 0,
         }
@@ -269,6 +270,8 @@ pub(crate) struct Writer<'a> {
     new_id: Box<dyn Fn() -> Result<u64> + Send + 'a>,
     /// Extents of the current value in segments that are full.
     finished: Vec<Extent>,
+    /// Segments with extents of finished values, once for each, until they are given up.
+    handed_out: Vec<SegmentId>,
     /// Bytes charged to the quota and not written yet.
     charged: u64,
     /// Bytes of the current value.
@@ -342,7 +345,20 @@ impl SegmentWriter for Writer<'_> {
         for extent in &extents {
             *inner.pending.entry(extent.segment).or_default() += 1;
         }
+        drop(inner);
+        self.handed_out.extend(extents.iter().map(|extent| extent.segment));
         Ok(extents)
+    }
+
+    fn abandon(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.abandon();
+        }
+        self.finished.clear();
+        self.pool.space.release(std::mem::take(&mut self.charged));
+        self.written = 0;
+        // Nothing names them, as if a commit had taken them and dropped them again.
+        self.pool.committed(std::mem::take(&mut self.handed_out).into_iter());
     }
 }
 

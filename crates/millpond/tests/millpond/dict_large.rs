@@ -171,6 +171,9 @@ fn abandoned_values_give_their_space_back(scratch: &Scratch) {
         let mut writer = dict.writer(&round.to_be_bytes()).expect("a writer");
         writer.write_all(&value).expect("the space of those before is back");
         drop(writer);
+        let mut batch = dict.batch();
+        batch.put(&round.to_be_bytes(), &value).expect("the space of those before is back");
+        drop(batch);
         container.compact().expect("compacted");
     }
     assert_eq!(dict.len().expect("counted"), 1);
