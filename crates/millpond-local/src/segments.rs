@@ -106,6 +106,7 @@ impl SegmentPool {
             new_id,
             reclaim,
             finished: Vec::new(),
+            handed_out: Vec::new(),
             charged: 0,
             written: 0,
         }
@@ -294,6 +295,8 @@ pub(crate) struct Writer<'a> {
     reclaim: Option<Reclaim<'a>>,
     /// Extents of the current value in segments that are full.
     finished: Vec<Extent>,
+    /// Segments with extents of finished values, once for each, until they are given up.
+    handed_out: Vec<SegmentId>,
     /// Bytes charged to the quota and not written yet.
     charged: u64,
     /// Bytes of the current value.
@@ -380,7 +383,20 @@ impl SegmentWriter for Writer<'_> {
         for extent in &extents {
             *inner.pending.entry(extent.segment).or_default() += 1;
         }
+        drop(inner);
+        self.handed_out.extend(extents.iter().map(|extent| extent.segment));
         Ok(extents)
+    }
+
+    fn abandon(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.abandon();
+        }
+        self.finished.clear();
+        self.pool.space.release(std::mem::take(&mut self.charged));
+        self.written = 0;
+        // Nothing names them, as if a commit had taken them and dropped them again.
+        self.pool.committed(std::mem::take(&mut self.handed_out).into_iter());
     }
 }
 
