@@ -17,18 +17,19 @@ __all__ = ["container_html", "dict_html", "pool_html"]
 
 
 def pool_html(pool: Pool) -> str:
-    rows: list[tuple[str, object]] = [("url", pool.url), ("uuid", pool.uuid)]
     try:
         info = pool.query()
     except Error as error:
-        return _table(f"Pool {pool.label}", [*rows, ("state", error)])
+        return _table("Pool", [("url", pool.url), ("state", error)])
     quota = "no quota" if info.size is None else f"of {format_size(info.size)}"
     names = ", ".join(entry.label or str(entry.uuid) for entry in info.containers)
-    rows += [
+    rows: list[tuple[str, object]] = [
+        ("url", info.url),
+        ("uuid", info.uuid),
         ("used", f"{format_size(info.used)} {quota}"),
         ("containers", f"{len(info.containers)}: {names}" if names else "none"),
     ]
-    return _table(f"Pool {pool.label}", rows)
+    return _table(f"Pool {info.label}", rows)
 
 
 def container_html(container: Container) -> str:

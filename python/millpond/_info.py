@@ -23,6 +23,9 @@ __all__ = [
 
 _T = TypeVar("_T")
 
+# What the JSON calls a field that has a shorter name here.
+_JSON_NAMES = {"type": "container_type"}
+
 
 @dataclass(frozen=True, slots=True)
 class PoolSummary:
@@ -34,6 +37,7 @@ class PoolSummary:
     size: int | None
     used: int
     containers: int
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ def _record(kind: type[_T], item: dict[str, Any]) -> _T:
     """A record from its JSON object; fields that this version doesn't know are left out."""
     values: dict[str, Any] = {}
     for field in fields(kind):  # type: ignore[arg-type]
-        value = item[field.name]
+        value = item[_JSON_NAMES.get(field.name, field.name)]
         if field.name == "uuid":
             value = UUID(value)
         elif field.name == "created":

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from ._millpond import Container, Dict, Pool
 
 __all__ = ["open_container", "open_dict", "open_pool"]
-
-Durability: TypeAlias = Literal["sync", "async"]
 
 
 def open_pool(url: str) -> Pool:
     return Pool.open(url)
 
 
-def open_container(url: str, read_only: bool, durability: Durability) -> Container:
+def open_container(url: str, read_only: bool, durability: Literal["sync", "async"]) -> Container:
     return Container.open(url, read_only=read_only, durability=durability)
 
 
-def open_dict(url: str, name: str, read_only: bool, durability: Durability) -> Dict:
+def open_dict(url: str, name: str, read_only: bool, durability: Literal["sync", "async"]) -> Dict:
     return open_container(url, read_only, durability).dict(name)

@@ -13,7 +13,10 @@ from ._views import Attributes, Properties
 
 @final
 class Pool:
-    """A quota of space, and the containers that share it."""
+    """A quota of space, and the containers that share it.
+
+    As a context manager it closes itself. A pickle of it is its place, not its content.
+    """
 
     @staticmethod
     def create(
@@ -139,6 +142,12 @@ class Pool:
     @property
     def attributes(self) -> Attributes:
         """What users note on the pool, as a mutable mapping of texts."""
+
+    def close(self) -> None:
+        """Lets go of the pool, which can't be destroyed while it is open but by force.
+
+        Containers that were opened from it stay open, and keep it open.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -131,5 +131,7 @@ class ValueWriter(io.RawIOBase):
     def __del__(self) -> None:
         # A file closes itself here; a value half written must not become the key's value.
         if hasattr(self, "_native") and not self._finished:
-            warnings.warn(f"{self!r} was dropped before its commit", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(
+                f"{self!r} was dropped before its commit", ResourceWarning, stacklevel=2, source=self
+            )
             self.discard()

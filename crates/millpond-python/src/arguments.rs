@@ -23,8 +23,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Key<'a> {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(bytes) = object.extract::<&'a [u8]>() {
-            Ok(Self(Cow::Borrowed(bytes)))
+        if object.is_instance_of::<PyBytes>() {
+            Ok(Self(Cow::Borrowed(object.extract::<&'a [u8]>()?)))
         } else if object.is_instance_of::<PyString>() {
             Ok(Self(Cow::Borrowed(object.extract::<&'a str>()?.as_bytes())))
         } else if let Ok(buffer) = PyBuffer::<u8>::get(&object) {

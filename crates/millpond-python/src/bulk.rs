@@ -73,7 +73,7 @@ pub fn dump<'py>(dict: &millpond::Dict, py: Python<'py>) -> Result<Bound<'py, Py
     let answer = PyDict::new(py);
     let mut batches = py.detach(|| dict.iter().map(|iter| Batches::new(iter, Shape::Items)))?;
     while let Some((key, value)) = batches.next(py)? {
-        answer.set_item(PyBytes::new(py, &key), PyBytes::new(py, &value))?;
+        answer.set_item(PyBytes::new(py, key), PyBytes::new(py, value))?;
     }
     Ok(answer)
 }

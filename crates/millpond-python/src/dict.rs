@@ -200,6 +200,10 @@ impl Dict {
         }
     }
 
+    fn __ior__(&self, other: &Bound<'_, PyAny>) -> Result<()> {
+        bulk::put(&self.inner, other, None)
+    }
+
     /// Removes everything.
     fn clear(&self, py: Python<'_>) -> Result<()> {
         Ok(py.detach(|| self.inner.clear())?)

@@ -2,18 +2,22 @@
 //!
 //! Entries are fetched in batches with the interpreter released, so that iterating costs one
 //! release for many entries. The first batches are small, for those who only want a few; a batch
-//! stops at a number of bytes, so that large values don't pile up.
+//! stops at a number of bytes, so that large values don't pile up. Its keys and short values lie in one
+//! piece of memory, so that an entry costs no allocation but those of Python.
 
 use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use bytes::Bytes;
-use millpond::{DictIter, Error, ErrorKind};
+use millpond::{DictIter, Error};
 use pyo3::{prelude::*, sync::MutexExt, types::PyBytes};
 
-use crate::{errors::Result, handle::Handle};
+use crate::{
+    errors::Result,
+    handle::{Maker, Owned},
+};
 
 /// Entries in the first batch; each further one has twice as many.
 const BATCH_ENTRIES_MIN: usize = 16;
@@ -21,6 +25,8 @@ const BATCH_ENTRIES_MIN: usize = 16;
 const BATCH_ENTRIES_MAX: usize = 1024;
 /// Bytes after which a batch is complete.
 const BATCH_BYTES: usize = 1 << 20;
+/// Bytes in a value that is copied next to its key.
+const VALUE_SHORT_BYTES_MAX: usize = 4096;
 
 /// What an iterator yields.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,11 +41,25 @@ pub enum Shape {
 pub struct DictIterator {
     batches: Mutex<Batches>,
     shape: Shape,
+    maker: Maker,
 }
 
 impl DictIterator {
     pub fn new(iter: DictIter, shape: Shape) -> Self {
-        Self { batches: Mutex::new(Batches::new(iter, shape)), shape }
+        let batches = Mutex::new(Batches::new(iter, shape));
+        Self { batches, shape, maker: Maker::of(WHAT) }
+    }
+
+    fn lock(&self, py: Python<'_>) -> Result<MutexGuard<'_, Batches>> {
+        match self.batches.try_lock() {
+            Ok(batches) => Ok(batches),
+            Err(TryLockError::Poisoned(error)) => Ok(error.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                // In a forked child, whoever holds it may not exist.
+                self.maker.check()?;
+                Ok(self.batches.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+            }
+        }
     }
 }
 
@@ -50,89 +70,112 @@ impl DictIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
-        let mut batches = self.batches.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        let mut batches = self.lock(py)?;
         let Some((key, value)) = batches.next(py)? else { return Ok(None) };
         Ok(Some(match self.shape {
-            Shape::Keys => PyBytes::new(py, &key).into_any(),
-            Shape::Values => PyBytes::new(py, &value).into_any(),
-            Shape::Items => (PyBytes::new(py, &key), PyBytes::new(py, &value)).into_pyobject(py)?.into_any(),
+            Shape::Keys => PyBytes::new(py, key).into_any(),
+            Shape::Values => PyBytes::new(py, value).into_any(),
+            Shape::Items => (PyBytes::new(py, key), PyBytes::new(py, value)).into_pyobject(py)?.into_any(),
         }))
     }
 }
 
+const WHAT: &str = "an iterator";
+
 /// A front door's iterator, read ahead by batches.
 pub struct Batches {
-    iter: Handle<Mutex<DictIter>>,
+    iter: Owned<DictIter>,
     shape: Shape,
-    ready: VecDeque<(Bytes, Bytes)>,
-    entries: usize,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Entries of the batch that were handed out.
+    taken: usize,
+    entries_max: usize,
     /// Met while reading ahead, and raised once what came before it was handed out.
     error: Option<Error>,
     done: bool,
-    process: u32,
+}
+
+/// An entry of a batch, within its bytes.
+struct Entry {
+    key: Range<usize>,
+    value: Value,
+}
+
+enum Value {
+    Short(Range<usize>),
+    Long(Bytes),
 }
 
 impl Batches {
     pub fn new(iter: DictIter, shape: Shape) -> Self {
         Self {
-            iter: Handle::new(Mutex::new(iter)),
+            iter: Owned::new(WHAT, iter),
             shape,
-            ready: VecDeque::new(),
-            entries: BATCH_ENTRIES_MIN,
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            taken: 0,
+            entries_max: BATCH_ENTRIES_MIN,
             error: None,
             done: false,
-            process: std::process::id(),
         }
     }
 
-    /// The next entry; its value is empty when only keys are wanted.
-    pub fn next(&mut self, py: Python<'_>) -> Result<Option<(Bytes, Bytes)>> {
-        if self.ready.is_empty() && self.error.is_none() && !self.done {
+    /// The next entry; its value is empty when only keys are wanted, and its key when only values are.
+    pub fn next(&mut self, py: Python<'_>) -> Result<Option<(&[u8], &[u8])>> {
+        if self.taken == self.entries.len() && self.error.is_none() && !self.done {
             py.detach(|| self.read_ahead());
         }
-        match (self.ready.pop_front(), self.error.take()) {
-            (Some(entry), error) => {
-                self.error = error;
-                Ok(Some(entry))
-            }
-            (None, Some(error)) => Err(error.into()),
-            (None, None) => Ok(None),
-        }
+        let Some(entry) = self.entries.get(self.taken) else {
+            return self.error.take().map_or(Ok(None), |error| Err(error.into()));
+        };
+        self.taken += 1;
+        let value = match &entry.value {
+            Value::Short(range) => &self.bytes[range.clone()],
+            Value::Long(bytes) => bytes,
+        };
+        Ok(Some((&self.bytes[entry.key.clone()], value)))
     }
 
     fn read_ahead(&mut self) {
-        if self.process != std::process::id() {
-            self.error = Some(Error::new(
-                ErrorKind::Forked,
-                "an iterator was carried across a fork; begin a new one in the child",
-            ));
-            return;
+        self.bytes.clear();
+        self.entries.clear();
+        self.taken = 0;
+        if let Err(error) = self.read_batch() {
+            self.error = Some(error);
         }
-        let mut iter = self.iter.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = 0;
-        while self.ready.len() < self.entries && bytes < BATCH_BYTES {
-            match next_entry(&mut iter, self.shape) {
-                Ok(Some((key, value))) => {
-                    bytes += key.len() + value.len();
-                    self.ready.push_back((key, value));
-                }
-                Ok(None) => {
-                    self.done = true;
-                    break;
-                }
-                Err(error) => {
-                    self.error = Some(error);
-                    break;
-                }
-            }
-        }
-        self.entries = (2 * self.entries).min(BATCH_ENTRIES_MAX);
+        self.entries_max = (2 * self.entries_max).min(BATCH_ENTRIES_MAX);
     }
-}
 
-fn next_entry(iter: &mut DictIter, shape: Shape) -> millpond::Result<Option<(Bytes, Bytes)>> {
-    let Some(entry) = iter.next_entry()? else { return Ok(None) };
-    let key = Bytes::copy_from_slice(entry.key());
-    let value = if shape == Shape::Keys { Bytes::new() } else { entry.value()? };
-    Ok(Some((key, value)))
+    fn read_batch(&mut self) -> millpond::Result<()> {
+        let Self { iter, shape, bytes, entries, entries_max, done, .. } = self;
+        let mut iter = iter.lock()?;
+        let mut push = |slice: &[u8]| {
+            bytes.extend_from_slice(slice);
+            bytes.len() - slice.len()..bytes.len()
+        };
+        let mut total = 0;
+        while entries.len() < *entries_max && total < BATCH_BYTES {
+            let Some(entry) = iter.next_entry()? else {
+                *done = true;
+                break;
+            };
+            let key = if *shape == Shape::Values { 0..0 } else { push(entry.key()) };
+            total += key.len();
+            let value = match *shape {
+                Shape::Keys => Value::Short(0..0),
+                Shape::Values | Shape::Items => {
+                    let value = entry.value()?;
+                    total += value.len();
+                    if value.len() > VALUE_SHORT_BYTES_MAX {
+                        Value::Long(value)
+                    } else {
+                        Value::Short(push(&value))
+                    }
+                }
+            };
+            entries.push(Entry { key, value });
+        }
+        Ok(())
+    }
 }

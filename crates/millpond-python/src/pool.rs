@@ -1,8 +1,12 @@
 //! The class `Pool`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{PoisonError, RwLock},
+};
 
-use millpond::{ContainerOptions, OpenOptions, PoolOptions};
+use millpond::{ContainerOptions, Error, ErrorKind, OpenOptions, PoolOptions};
 use pyo3::{prelude::*, types::PyTuple};
 use uuid::Uuid;
 
@@ -17,12 +21,21 @@ use crate::{
 /// A quota of space, and the containers that share it.
 #[pyclass(frozen, module = "millpond")]
 pub struct Pool {
-    pub inner: Handle<millpond::Pool>,
+    /// None once it is closed: an open one can't be destroyed.
+    inner: RwLock<Option<Handle<millpond::Pool>>>,
+    url: String,
 }
 
 impl Pool {
     pub fn new(inner: millpond::Pool) -> Self {
-        Self { inner: Handle::new(inner) }
+        let url = inner.url();
+        Self { inner: RwLock::new(Some(Handle::new(inner))), url }
+    }
+
+    fn open_handle(&self) -> millpond::Result<millpond::Pool> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = || Error::new(ErrorKind::Closed, format!("pool {} was closed: open it again", self.url));
+        inner.as_ref().map(|pool| millpond::Pool::clone(pool)).ok_or_else(closed)
     }
 }
 
@@ -67,25 +80,25 @@ impl Pool {
 
     /// The name that people gave it.
     #[getter]
-    fn label(&self) -> &str {
-        self.inner.label()
+    fn label(&self) -> Result<String> {
+        Ok(self.open_handle()?.label().to_owned())
     }
 
     /// What identifies it for ever.
     #[getter]
-    fn uuid(&self) -> Uuid {
-        self.inner.uuid()
+    fn uuid(&self) -> Result<Uuid> {
+        Ok(self.open_handle()?.uuid())
     }
 
     /// Where it is, in full.
     #[getter]
-    fn url(&self) -> String {
-        self.inner.url()
+    fn url(&self) -> &str {
+        &self.url
     }
 
     /// What the pool is and holds.
     fn query<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
-        let query = py.detach(|| self.inner.query())?;
+        let query = py.detach(|| self.open_handle()?.query())?;
         package::answer(py, "pool_info", &query)
     }
 
@@ -109,7 +122,7 @@ impl Pool {
             path,
             properties: properties.unwrap_or_default(),
         };
-        Ok(Container::new(py.detach(|| self.inner.create_container(label, options))?))
+        Ok(Container::new(py.detach(|| self.open_handle()?.create_container(label, options))?))
     }
 
     /// Opens a container by its label or UUID.
@@ -122,19 +135,19 @@ impl Pool {
         durability: Option<DurabilityName>,
     ) -> Result<Container> {
         let options = OpenOptions { read_only, durability: durability.map(|durability| durability.0) };
-        Ok(Container::new(py.detach(|| self.inner.open_container(name, options))?))
+        Ok(Container::new(py.detach(|| self.open_handle()?.open_container(name, options))?))
     }
 
     /// The pool's containers, by label.
     fn containers<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
-        let containers = py.detach(|| self.inner.containers())?;
+        let containers = py.detach(|| self.open_handle()?.containers())?;
         package::answer(py, "container_summaries", &containers)
     }
 
     /// Destroys a container, with all that it holds.
     #[pyo3(signature = (name, *, force=false))]
     fn destroy_container(&self, py: Python<'_>, name: &str, force: bool) -> Result<()> {
-        Ok(py.detach(|| self.inner.destroy_container(name, force))?)
+        Ok(py.detach(|| self.open_handle()?.destroy_container(name, force))?)
     }
 
     /// The settings that the product knows, as a mapping; ``properties["size"] = "2GiB"`` changes one.
@@ -150,40 +163,49 @@ impl Pool {
     }
 
     fn _properties(&self, py: Python<'_>) -> Result<BTreeMap<String, String>> {
-        Ok(py.detach(|| self.inner.properties())?)
+        Ok(py.detach(|| self.open_handle()?.properties())?)
     }
 
     fn _set_property(&self, py: Python<'_>, name: &str, value: &str) -> Result<()> {
-        Ok(py.detach(|| self.inner.set_property(name, value))?)
+        Ok(py.detach(|| self.open_handle()?.set_property(name, value))?)
     }
 
     fn _attributes(&self, py: Python<'_>) -> Result<BTreeMap<String, String>> {
-        Ok(py.detach(|| self.inner.attributes())?)
+        Ok(py.detach(|| self.open_handle()?.attributes())?)
     }
 
     fn _set_attribute(&self, py: Python<'_>, name: &str, value: &str) -> Result<()> {
-        Ok(py.detach(|| self.inner.set_attribute(name, value))?)
+        Ok(py.detach(|| self.open_handle()?.set_attribute(name, value))?)
     }
 
     fn _delete_attribute(&self, py: Python<'_>, name: &str) -> Result<()> {
-        Ok(py.detach(|| self.inner.delete_attribute(name))?)
+        Ok(py.detach(|| self.open_handle()?.delete_attribute(name))?)
+    }
+
+    /// Lets go of the pool; containers that were opened from it stay open.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(self.inner.write().unwrap_or_else(PoisonError::into_inner).take()));
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
 
-    /// A pool keeps nothing open, so there is nothing to close.
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {}
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
+        self.close(py);
+    }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyTuple>> {
-        let url = package::portable(self.inner.url())?;
+        let url = package::portable(self.url.clone())?;
         Ok((package::pickle(py)?.getattr("open_pool")?, (url,)).into_pyobject(py)?)
     }
 
     fn __repr__(&self) -> String {
-        format!("<millpond.Pool {} at {}>", self.inner.label(), self.inner.url())
+        match self.open_handle() {
+            Ok(pool) => format!("<millpond.Pool {} at {}>", pool.label(), self.url),
+            Err(_) => format!("<millpond.Pool at {}, closed>", self.url),
+        }
     }
 
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -1,9 +1,6 @@
 //! The class `NativeReader`: what `millpond.ValueReader`, a file of Python's, reads from.
 
-use std::{
-    io::{Read, Seek, SeekFrom},
-    sync::{Mutex, PoisonError},
-};
+use std::io::{Read, Seek, SeekFrom};
 
 use millpond::ValueReader;
 use pyo3::{
@@ -12,19 +9,22 @@ use pyo3::{
     prelude::*,
 };
 
-use crate::{errors::Result, handle::Handle};
+use crate::{
+    errors::{Failure, Result},
+    handle::Owned,
+};
 
 /// A value, read in pieces.
 #[pyclass(frozen, module = "millpond._millpond")]
 pub struct NativeReader {
-    reader: Handle<Mutex<ValueReader>>,
+    reader: Owned<ValueReader>,
     length: u64,
 }
 
 impl NativeReader {
     pub fn new(reader: ValueReader) -> Self {
         let length = reader.len();
-        Self { reader: Handle::new(Mutex::new(reader)), length }
+        Self { reader: Owned::new("a reader", reader), length }
     }
 }
 
@@ -47,7 +47,7 @@ impl NativeReader {
             // be neither moved nor freed. Python lets another thread write to it meanwhile, as it
             // does for every `readinto`; what the buffer then holds is that program's affair.
             let slice = unsafe { &mut *target.0 };
-            self.reader.lock().unwrap_or_else(PoisonError::into_inner).read(slice)
+            Ok::<_, Failure>(self.reader.lock()?.read(slice)?)
         })?;
         Ok(count)
     }
@@ -64,12 +64,12 @@ impl NativeReader {
                 2 => SeekFrom::End(offset),
                 _ => return Err(PyValueError::new_err(format!("whence is 0, 1 or 2, not {whence}")).into()),
             };
-        Ok(py.detach(|| self.reader.lock().unwrap_or_else(PoisonError::into_inner).seek(target))?)
+        py.detach(|| Ok(self.reader.lock()?.seek(target)?))
     }
 
     /// The place in the value.
     fn tell(&self, py: Python<'_>) -> Result<u64> {
-        Ok(py.detach(|| self.reader.lock().unwrap_or_else(PoisonError::into_inner).stream_position())?)
+        py.detach(|| Ok(self.reader.lock()?.stream_position()?))
     }
 
     /// Bytes in the value.

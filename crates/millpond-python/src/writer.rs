@@ -1,24 +1,21 @@
 //! The class `NativeWriter`: what `millpond.ValueWriter`, a file of Python's, writes to.
 
-use std::{
-    io::Write,
-    sync::{Mutex, PoisonError},
-};
+use std::io::Write;
 
 use millpond::{Error, ErrorKind, ValueWriter};
 use pyo3::prelude::*;
 
-use crate::{arguments::Value, errors::Result, handle::Handle};
+use crate::{arguments::Value, errors::Result, handle::Owned};
 
 /// A value that is written in pieces, and exists once it is committed.
 #[pyclass(frozen, module = "millpond._millpond")]
 pub struct NativeWriter {
-    writer: Handle<Mutex<Option<ValueWriter>>>,
+    writer: Owned<Option<ValueWriter>>,
 }
 
 impl NativeWriter {
     pub fn new(writer: ValueWriter) -> Self {
-        Self { writer: Handle::new(Mutex::new(Some(writer))) }
+        Self { writer: Owned::new("a writer", Some(writer)) }
     }
 }
 
@@ -29,7 +26,7 @@ impl NativeWriter {
     fn write(&self, py: Python<'_>, data: Value<'_>) -> Result<usize> {
         let data = data.as_ref();
         py.detach(|| {
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut writer = self.writer.lock()?;
             writer.as_mut().ok_or_else(finished)?.write_all(data)?;
             Ok(data.len())
         })
@@ -38,14 +35,19 @@ impl NativeWriter {
     /// Makes the value what was written; answers whether the key had one before.
     fn commit(&self, py: Python<'_>) -> Result<bool> {
         py.detach(|| {
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut writer = self.writer.lock()?;
             Ok(writer.take().ok_or_else(finished)?.commit()?)
         })
     }
 
     /// Forgets what was written.
     fn discard(&self, py: Python<'_>) {
-        py.detach(|| drop(self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        py.detach(|| {
+            // In a forked child there is nothing to forget: the value is the parent's.
+            if let Ok(mut writer) = self.writer.lock() {
+                drop(writer.take());
+            }
+        });
     }
 }
 

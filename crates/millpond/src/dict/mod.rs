@@ -431,7 +431,13 @@ impl Dict {
         Error::new(ErrorKind::Conflict, message)
     }
 
+    /// The error with the name of what couldn't be read. Bytes that are nowhere, however often the
+    /// record is looked up again, haven't moved: they are lost.
     fn about(&self, key: &[u8], error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::EpochGone => error.with_kind(ErrorKind::Corrupt),
+            _ => error,
+        };
         error.context(format_args!(
             "can't read the value of \"{}\" in the dictionary {:?} of {}",
             key.escape_ascii(),

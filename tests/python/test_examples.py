@@ -1,0 +1,56 @@
+"""The programs in examples/, as the article on PyDAOS describes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import millpond
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "examples"
+
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="this copy has no examples/")
+
+
+def run(program: str, *arguments: str, typed: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / program), *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "shims" / "pydaos")},
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_kvmanage() -> None:
+    millpond.Pool.create("pydaos", size="1GiB").create_container("kvstore").close()
+    commands = (EXAMPLES / "kvmanage.commands").read_text()
+    answers = run("kvmanage.py", typed=commands)
+    assert "pydaos/kvstore: dict-0 holds 0 keys" in answers
+    assert "    pond = a small body of still water\n" in answers
+    assert "    2 keys\n" in answers
+    assert "    3 keys inserted\n" in answers
+    assert "    pike = (no such key)\n" in answers
+    with millpond.Container.open("pydaos/kvstore") as container:
+        assert set(container.dict("dict-0")) == {b"pond", b"mill", b"heron", b"carp"}
+    assert "dict-0 holds 4 keys" in run("kvmanage.py", typed="no-such-command\n")
+
+
+def test_json_example() -> None:
+    millpond.Pool.create("pydaos_json", size="1GiB").create_container("kvstore").close()
+    rates = json.loads((EXAMPLES / "conversions.json").read_text())["rates"]
+    currencies = json.loads((EXAMPLES / "data.json").read_text())
+    for _ in range(2):
+        answers = run("json_example.py", "EUR", "XYZ")
+        assert f"{len(rates) + len(currencies) + 1} keys" in answers
+        assert currencies["EUR"]["name_plural"] in answers
+        assert "XYZ: no such currency" in answers
