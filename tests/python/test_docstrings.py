@@ -11,9 +11,8 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import millpond
+import pytest
 from millpond import _millpond
 
 STUB = Path(millpond.__file__).with_name("_millpond.pyi")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+
 @pytest.mark.timeout(300)
 def test_stubs_match_the_native_half(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy isn't installed")
