@@ -52,4 +52,9 @@ pub trait SegmentWriter: Send {
     /// Ends the value and answers where it is; empty for an empty value. What was written is as
     /// durable as the commit that names it.
     fn finish(&mut self) -> Result<Vec<Extent>>;
+
+    /// Gives up every value of this writer: no commit has named one, and none will. A backend that
+    /// can't tell otherwise keeps finished values as long as the process lives; this lets it take
+    /// their space back.
+    fn abandon(&mut self) {}
 }

@@ -5,10 +5,10 @@
 //! | 0 | 8 | magic `mpmanif\x01` |
 //! | 8 | 4 | format version |
 //! | 12 | 16 | container UUID |
-//! | 28 | … | varints: generation, incarnation, first log file, clean end of the log, horizon |
+//! | 28 | … | varints: generation, incarnation, first log file, clean end of the log, horizon, superseded records |
 //! | … | … | retained epochs: count, each |
 //! | … | … | runs: count, for each id, inherited epoch + 1 (0: none), bytes, records, smallest and greatest epoch |
-//! | … | … | segments: count, for each id, live bytes |
+//! | … | … | segments: count, for each id, live bytes, superseded bytes |
 //! | end − 8 | 8 | xxh3 of all before |
 //!
 //! Invariants:
@@ -53,8 +53,19 @@ pub(crate) struct Manifest {
     pub(crate) retained: Vec<Epoch>,
     /// Newest first.
     pub(crate) runs: Vec<RunEntry>,
-    /// Live bytes of each segment that a run points to.
-    pub(crate) segments: BTreeMap<SegmentId, u64>,
+    /// The segments that runs point to.
+    pub(crate) segments: BTreeMap<SegmentId, SegmentEntry>,
+    /// About how many records of runs newer ones supersede: what a merge of all of them would drop.
+    pub(crate) superseded_records: u64,
+}
+
+/// A segment, as the manifest names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SegmentEntry {
+    /// Bytes that records in runs own.
+    pub(crate) live: u64,
+    /// About how many of these belong to superseded records, and go when their runs are merged.
+    pub(crate) superseded: u64,
 }
 
 /// A run, as the manifest names it.
@@ -82,13 +93,15 @@ impl Manifest {
             retained: Vec::new(),
             runs: Vec::new(),
             segments: BTreeMap::new(),
+            superseded_records: 0,
         }
     }
 
     /// Adds to (or, with a negative number, takes from) a segment's live bytes.
     pub(crate) fn adjust_segment(&mut self, segment: SegmentId, bytes: i64) {
-        let live = self.segments.entry(segment).or_default();
-        *live = live.saturating_add_signed(bytes);
+        let entry = self.segments.entry(segment).or_default();
+        entry.live = entry.live.saturating_add_signed(bytes);
+        entry.superseded = entry.superseded.min(entry.live);
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -97,7 +110,14 @@ impl Manifest {
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(self.container.as_bytes());
         let mut put = |number| put_varint(&mut out, number);
-        for number in [self.generation, self.incarnation, self.log_file, self.clean_end, self.horizon.0] {
+        for number in [
+            self.generation,
+            self.incarnation,
+            self.log_file,
+            self.clean_end,
+            self.horizon.0,
+            self.superseded_records,
+        ] {
             put(number);
         }
         put(self.retained.len() as u64);
@@ -117,9 +137,10 @@ impl Manifest {
             }
         }
         put(self.segments.len() as u64);
-        for (segment, live) in &self.segments {
+        for (segment, entry) in &self.segments {
             put(segment.0);
-            put(*live);
+            put(entry.live);
+            put(entry.superseded);
         }
         let checksum = xxh3_64(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -174,6 +195,7 @@ impl Manifest {
         manifest.log_file = reader.varint()?;
         manifest.clean_end = reader.varint()?;
         manifest.horizon = Epoch(reader.varint()?);
+        manifest.superseded_records = reader.varint()?;
         for _ in 0..reader.varint()? {
             manifest.retained.push(Epoch(reader.varint()?));
         }
@@ -189,7 +211,8 @@ impl Manifest {
         }
         for _ in 0..reader.varint()? {
             let segment = SegmentId(reader.varint()?);
-            manifest.segments.insert(segment, reader.varint()?);
+            let entry = SegmentEntry { live: reader.varint()?, superseded: reader.varint()? };
+            manifest.segments.insert(segment, entry);
         }
         if !reader.is_empty() {
             return Err(Malformed("it is longer than its contents"));
@@ -247,6 +270,7 @@ mod tests {
         manifest.generation = 300;
         manifest.retained = vec![Epoch(4), Epoch(1 << 41)];
         manifest.clean_end = 1 << 50;
+        manifest.superseded_records = 77;
         let run = RunEntry {
             id: 7,
             inherited: None,
@@ -264,7 +288,7 @@ mod tests {
     #[test]
     fn it_comes_back() {
         let manifest = manifest();
-        assert_eq!(manifest.segments[&SegmentId(1 << 60)], 60);
+        assert_eq!(manifest.segments[&SegmentId(1 << 60)].live, 60);
         let decoded =
             Manifest::decode(&manifest.encode(), Path::new("manifest"), manifest.container).expect("decoded");
         assert_eq!(decoded, manifest);

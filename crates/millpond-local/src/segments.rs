@@ -28,6 +28,9 @@ const IDLE_MAX: usize = 4;
 /// Bytes that are charged to the quota at a time while a value is written.
 const CHARGE_BYTES: u64 = 1 << 20;
 
+type NewId<'a> = Box<dyn Fn() -> Result<u64> + Send + 'a>;
+type Reclaim<'a> = Box<dyn Fn() -> bool + Send + 'a>;
+
 /// See the module.
 pub(crate) struct SegmentPool {
     media: Arc<dyn Media>,
@@ -81,13 +84,29 @@ impl SegmentPool {
         self.dir.join(file_name(segment))
     }
 
-    /// A writer, on an idle segment or one numbered by `new_id`.
-    pub(crate) fn writer<'a>(self: &Arc<Self>, new_id: impl Fn() -> Result<u64> + Send + 'a) -> Writer<'a> {
+    /// A writer, on an idle segment or one numbered by `new_id`. When the quota is full, it asks
+    /// `reclaim` to give space back, and tries once more if that says that it did.
+    pub(crate) fn writer<'a>(
+        self: &Arc<Self>,
+        new_id: impl Fn() -> Result<u64> + Send + 'a,
+        reclaim: impl Fn() -> bool + Send + 'a,
+    ) -> Writer<'a> {
+        self.writer_with(Box::new(new_id), Some(Box::new(reclaim)))
+    }
+
+    /// A writer for a merge, which gives back more than it takes, whatever the quota.
+    pub(crate) fn mover<'a>(self: &Arc<Self>, new_id: impl Fn() -> Result<u64> + Send + 'a) -> Writer<'a> {
+        self.writer_with(Box::new(new_id), None)
+    }
+
+    fn writer_with<'a>(self: &Arc<Self>, new_id: NewId<'a>, reclaim: Option<Reclaim<'a>>) -> Writer<'a> {
         Writer {
             pool: self.clone(),
             file: None,
-            new_id: Box::new(new_id),
+            new_id,
+            reclaim,
             finished: Vec::new(),
+            handed_out: Vec::new(),
             charged: 0,
             written: 0,
         }
@@ -140,6 +159,11 @@ impl SegmentPool {
     /// Segments that this process made.
     pub(crate) fn own(&self) -> Vec<SegmentId> {
         self.inner().own.iter().copied().collect()
+    }
+
+    /// Whether the segment waits for a next writer, so that it can be sealed at any time.
+    pub(crate) fn is_idle(&self, segment: SegmentId) -> bool {
+        self.inner().idle.iter().any(|file| file.id() == segment)
     }
 
     /// The segment is unlinked.
@@ -266,9 +290,13 @@ impl SegmentPool {
 pub(crate) struct Writer<'a> {
     pool: Arc<SegmentPool>,
     file: Option<SegmentFile>,
-    new_id: Box<dyn Fn() -> Result<u64> + Send + 'a>,
+    new_id: NewId<'a>,
+    /// Gives space back; without it, the quota doesn't count.
+    reclaim: Option<Reclaim<'a>>,
     /// Extents of the current value in segments that are full.
     finished: Vec<Extent>,
+    /// Segments with extents of finished values, once for each, until they are given up.
+    handed_out: Vec<SegmentId>,
     /// Bytes charged to the quota and not written yet.
     charged: u64,
     /// Bytes of the current value.
@@ -289,17 +317,30 @@ impl Writer<'_> {
         if self.charged < bytes {
             // Small values pay exactly, long ones in steps.
             let step = if self.written == 0 { bytes } else { bytes.max(CHARGE_BYTES) };
-            match self.pool.space.charge(step - self.charged) {
-                Ok(()) => self.charged = step,
-                Err(_) if step > bytes => {
-                    self.pool.space.charge(bytes - self.charged)?;
+            let charged =
+                [step, bytes].into_iter().find(|step| self.charge_space(step - self.charged).is_ok());
+            match (charged, &self.reclaim) {
+                (Some(step), _) => self.charged = step,
+                (None, Some(reclaim)) if reclaim() => {
+                    self.charge_space(bytes - self.charged)?;
                     self.charged = bytes;
                 }
-                Err(error) => return Err(error),
+                (None, _) => {
+                    self.charge_space(bytes - self.charged)?;
+                    self.charged = bytes;
+                }
             }
         }
         self.charged -= bytes;
         self.written += bytes;
+        Ok(())
+    }
+
+    fn charge_space(&self, bytes: u64) -> Result<()> {
+        if self.reclaim.is_some() {
+            return self.pool.space.charge(bytes);
+        }
+        self.pool.space.charge_anyway(bytes);
         Ok(())
     }
 }
@@ -342,7 +383,20 @@ impl SegmentWriter for Writer<'_> {
         for extent in &extents {
             *inner.pending.entry(extent.segment).or_default() += 1;
         }
+        drop(inner);
+        self.handed_out.extend(extents.iter().map(|extent| extent.segment));
         Ok(extents)
+    }
+
+    fn abandon(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.abandon();
+        }
+        self.finished.clear();
+        self.pool.space.release(std::mem::take(&mut self.charged));
+        self.written = 0;
+        // Nothing names them, as if a commit had taken them and dropped them again.
+        self.pool.committed(std::mem::take(&mut self.handed_out).into_iter());
     }
 }
 
@@ -356,14 +410,14 @@ impl Drop for Writer<'_> {
     }
 }
 
-/// What a writer needs of an engine that may be gone.
-pub(crate) fn numbering<E: Send + Sync + 'static>(
+/// What a writer asks of an engine, which may be gone by then.
+pub(crate) fn asking<E: Send + Sync + 'static, T>(
     engine: &Arc<E>,
-    number: impl Fn(&E) -> Result<u64> + Send + 'static,
-) -> impl Fn() -> Result<u64> + Send + 'static {
+    ask: impl Fn(&E) -> Result<T> + Send + 'static,
+) -> impl Fn() -> Result<T> + Send + 'static {
     let engine: Weak<E> = Arc::downgrade(engine);
     move || match engine.upgrade() {
-        Some(engine) => number(&engine),
+        Some(engine) => ask(&engine),
         None => Err(Error::new(ErrorKind::Closed, "the container was closed while a value was written")),
     }
 }

@@ -1,8 +1,8 @@
 //! Bulk bytes in memory: each finished value is a segment of its own.
 //!
 //! Invariant: a segment lives while a version of a record owns it, or while it waits in `unowned`
-//! for the commit that names it. Values that were finished but never committed go when the
-//! container is compacted, once their writer is gone.
+//! for the commit that names it. Values that were finished but never committed go when their writer
+//! gives them up, or when the container is compacted after the writer is gone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,6 +56,16 @@ struct State {
     writers: BTreeSet<u64>,
 }
 
+impl State {
+    /// Takes out the values of some writers, to be dropped when the lock is given back.
+    fn take_unowned(&mut self, of: impl Fn(u64) -> bool) -> BTreeMap<SegmentId, Unowned> {
+        let (taken, kept) =
+            std::mem::take(&mut self.unowned).into_iter().partition(|(_, value)| of(value.writer));
+        self.unowned = kept;
+        taken
+    }
+}
+
 #[derive(Debug)]
 struct Unowned {
     bulk: Arc<Bulk>,
@@ -105,10 +115,9 @@ impl Directory {
     pub(crate) fn reclaim(&self) {
         let freed = {
             let mut state = lock(&self.state);
-            let State { unowned, writers, .. } = &mut *state;
-            let (kept, freed): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                std::mem::take(unowned).into_iter().partition(|(_, value)| writers.contains(&value.writer));
-            *unowned = kept;
+            let writers = std::mem::take(&mut state.writers);
+            let freed = state.take_unowned(|writer| !writers.contains(&writer));
+            state.writers = writers;
             freed
         };
         drop(freed);
@@ -234,6 +243,12 @@ impl SegmentWriter for Writer {
         state.known.insert(id, Arc::downgrade(&bulk));
         state.unowned.insert(id, Unowned { bulk, writer: self.writer });
         Ok(vec![Extent { segment: id, offset: 0, length }])
+    }
+
+    fn abandon(&mut self) {
+        self.value = Value::default();
+        let freed = lock(&self.handle.shared.segments.state).take_unowned(|writer| writer == self.writer);
+        drop(freed);
     }
 }
 

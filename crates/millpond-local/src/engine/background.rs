@@ -92,6 +92,7 @@ impl Engine {
         if self.state().tails.len() > 1 {
             self.checkpoint(false)?;
         }
+        self.reclaim_segments()?;
         while self.compact_step()? {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
         }

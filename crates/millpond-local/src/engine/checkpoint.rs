@@ -6,11 +6,12 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, atomic::Ordering},
 };
 
 use bytes::Bytes;
-use millpond_core::{Epoch, Error, ErrorKind, Result};
+use millpond_core::{Epoch, Error, ErrorKind, Result, SegmentId};
 
 use super::{
     Engine, PATIENCE_MAINTENANCE, lock,
@@ -22,8 +23,8 @@ use crate::{
     log::{LogFile, LogHeader, file_name},
     manifest::{Manifest, RunEntry},
     read::State,
-    run::{Entry, Run, RunId, RunSummary, RunWriter},
-    tail::Tail,
+    run::{Entry, Found, Run, RunId, RunSummary, RunWriter},
+    tail::{BulkRun, Tail},
 };
 
 /// Finished log files that may wait for a checkpoint before writers have to.
@@ -98,9 +99,13 @@ impl Engine {
         }
         let needed = self.needed(&state.manifest.retained)?;
         let mut changes = BTreeMap::new();
+        let mut superseded = Superseded::default();
         let versions = collect(finished)?;
         let summary = self.write_run(versions.len() as u64, |writer| {
             for (key, versions) in versions {
+                if let Some((epoch, Entry::Put { .. } | Entry::Tombstone)) = versions.last() {
+                    superseded.note(&state, &key, *epoch);
+                }
                 let is_oldest = |epoch| Ok(is_oldest(&state, &[], &key, epoch));
                 for (epoch, entry) in keep(versions, &needed, is_oldest, &mut |_| ())? {
                     if let Entry::Put { extents, .. } = &entry {
@@ -113,6 +118,9 @@ impl Engine {
             }
             Ok(())
         })?;
+        for bulk in finished.iter().flat_map(|tail| tail.bulk()) {
+            superseded.note_all(&state, &bulk);
+        }
         let first = state.manifest.log_file;
         let (begins, ends) = (self.log_header(first)?, self.log_header(boundary.file)?);
         let log_bytes = ends.base - begins.base;
@@ -129,6 +137,7 @@ impl Engine {
             for (segment, bytes) in &changes {
                 manifest.adjust_segment(*segment, *bytes);
             }
+            superseded.add_to(manifest);
             manifest.log_file = boundary.file;
             manifest.horizon = manifest.horizon.max(ends.epoch);
         })?;
@@ -141,6 +150,7 @@ impl Engine {
         drop(obsolete);
         // The state pins the files that were just replaced.
         drop(state);
+        self.drop_dead_segments()?;
         self.collect_garbage()
     }
 
@@ -199,6 +209,43 @@ impl Engine {
         manifest.store(&self.media, &self.dir)?;
         self.control.words().generation.store(manifest.generation, Ordering::Release);
         Ok(manifest.generation)
+    }
+}
+
+/// What the records of a checkpoint supersede in runs: a merge would drop it.
+#[derive(Default)]
+struct Superseded {
+    records: u64,
+    segments: BTreeMap<SegmentId, u64>,
+}
+
+impl Superseded {
+    /// Looks up what a record of `epoch` supersedes. A run that can't be read counts for nothing.
+    fn note(&mut self, state: &State, key: &[u8], epoch: Epoch) {
+        if let Ok(Some(Found { entry: Entry::Put { extents, .. }, .. })) = state.get_in_runs(key, epoch) {
+            self.records += 1;
+            for extent in extents {
+                *self.segments.entry(extent.segment).or_default() += extent.length;
+            }
+        }
+    }
+
+    fn note_all(&mut self, state: &State, bulk: &BulkRun) {
+        let mut cursor = bulk.run.cursor();
+        let mut there = cursor.seek(Bound::Unbounded);
+        while let Ok(true) = there {
+            self.note(state, cursor.key(), bulk.epoch);
+            there = cursor.next();
+        }
+    }
+
+    fn add_to(&self, manifest: &mut Manifest) {
+        manifest.superseded_records += self.records;
+        for (segment, bytes) in &self.segments {
+            if let Some(entry) = manifest.segments.get_mut(segment) {
+                entry.superseded = (entry.superseded + bytes).min(entry.live);
+            }
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Engine {
         if tail_bytes >= REPLAY_BYTES_MAX {
             self.checkpoint(true)?;
         }
+        self.reclaim_segments()?;
         let end = self.applied.load(Ordering::Acquire);
         if self.state().manifest.clean_end < end {
             self.replace_manifest(|manifest| manifest.clean_end = end)?;

@@ -82,6 +82,8 @@ pub(super) struct PreparedWrite {
     pub(super) key: PreparedKey,
     pub(super) kind: Kind,
     pub(super) existed: bool,
+    /// Bytes of segments that the version before owned.
+    supersedes_bytes: u64,
     tally: Option<usize>,
 }
 
@@ -109,8 +111,8 @@ impl Condition {
     fn holds(&self, state: &State) -> Result<bool> {
         match self {
             Condition::Key { key, version } => {
-                let (newest, exists) = state.newest(key)?;
-                Ok(if exists { newest == *version } else { *version == Epoch::ZERO })
+                let newest = state.newest(key)?;
+                Ok(if newest.exists { newest.epoch == *version } else { *version == Epoch::ZERO })
             }
             Condition::Range { start, end, since } => Ok(!state.changed_since(
                 start.as_ref().map(Vec::as_slice),
@@ -123,6 +125,16 @@ impl Condition {
 
 impl Engine {
     pub(crate) fn commit_now(&self, commit: &Commit<'_>) -> Result<Outcome> {
+        match self.commit_once(commit) {
+            // Full of what nobody needs any more? Then it isn't full.
+            Err(error) if error.kind() == ErrorKind::NoSpace && self.reclaim().unwrap_or(false) => {
+                self.commit_once(commit)
+            }
+            other => other,
+        }
+    }
+
+    fn commit_once(&self, commit: &Commit<'_>) -> Result<Outcome> {
         self.check()?;
         self.slow_down()?;
         let segments = commit.writes.iter().flat_map(|write| match write.op {
@@ -183,7 +195,7 @@ impl Engine {
         let mut writes = Vec::with_capacity(commit.writes.len());
         let mut tallies = Tallies::default();
         for write in &commit.writes {
-            let existed = with_key(write.key, |key| state.newest(key))?.1;
+            let newest = with_key(write.key, |key| state.newest(key))?;
             let (kind, op) = match write.op {
                 Op::Put { value, extents } => (Kind::Put, LogOpRef::Put { value, extents }),
                 Op::Delete => (Kind::Delete, LogOpRef::Delete),
@@ -202,7 +214,8 @@ impl Engine {
             writes.push(PreparedWrite {
                 key,
                 kind,
-                existed,
+                existed: newest.exists,
+                supersedes_bytes: newest.bulk_bytes,
                 tally: write.tally.map(|tally| tallies.place(tally)),
             });
         }
@@ -409,6 +422,11 @@ impl Engine {
         }
         // Published first: what a reader of this process sees, a death can't take back.
         words.published.store(applier.offset + bytes, Ordering::Release);
+        let superseded = writes.iter().filter(|write| write.existed && write.kind != Kind::Adjust);
+        for write in superseded {
+            self.superseded.records.fetch_add(1, Ordering::Relaxed);
+            self.superseded.bytes.fetch_add(write.supersedes_bytes, Ordering::Relaxed);
+        }
         if let Some(bulk) = bulk {
             bulk.keep();
         }
@@ -435,7 +453,7 @@ impl Engine {
                 PreparedKey::Payload(range) => &prepared.payload[range.clone()],
                 PreparedKey::Own(key) => key,
             };
-            write.existed = state.newest(key)?.1;
+            write.existed = state.newest(key)?.exists;
         }
         Ok(None)
     }

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use millpond_core::{ErrorKind, Extent, Result, SegmentId, SegmentWriter};
@@ -32,6 +32,12 @@ const FAN_IN: usize = 4;
 /// Bytes of the smallest size class.
 const CLASS_BYTES: u64 = 256 << 10;
 
+/// Superseded records below which nothing is merged for their sake.
+const RECLAIM_RECORDS_MIN: u64 = 50_000;
+
+/// Dead bytes in segments below which nothing is merged for their sake.
+const RECLAIM_BYTES_MIN: u64 = 4 << 20;
+
 /// Bytes to move from segment to segment at a time.
 const MOVE_BYTES: usize = 1 << 20;
 
@@ -39,15 +45,22 @@ impl Engine {
     /// Merges the runs that are worth it, once; answers whether there were any.
     pub(super) fn compact_step(&self) -> Result<bool> {
         self.catch_up()?;
-        if self.pick(&self.state()).is_none() {
+        let state = self.state();
+        if self.pick(&state).is_none() && !self.is_mostly_dead(&state) {
             return Ok(false);
         }
+        drop(state);
         let _turn = lock(&self.maintenance_turn);
         let guard = self.maintenance_lock()?;
         let merged = self.with_reserve(|| {
             self.catch_up()?;
-            match self.pick(&self.state()) {
-                Some(picked) => self.merge(&picked, &self.victims(3, 4)?).map(|()| true),
+            let state = self.state();
+            let picked =
+                if self.is_mostly_dead(&state) { Some(state.runs.clone()) } else { self.pick(&state) };
+            drop(state);
+            self.segments.seal_idle();
+            match picked {
+                Some(picked) => self.merge(&picked, &self.victims()?).map(|()| true),
                 None => Ok(false),
             }
         });
@@ -55,6 +68,73 @@ impl Engine {
             guard.abandon();
         }
         merged
+    }
+
+    /// Whether a merge of everything would give back about half of the space, and enough for the
+    /// trouble. It costs the index once, so that over time each byte is rewritten a few times.
+    fn is_mostly_dead(&self, state: &State) -> bool {
+        let unmergeable = lock(&self.unmergeable);
+        if state.runs.iter().any(|run| unmergeable.contains(&run.summary().id.0)) {
+            return false;
+        }
+        drop(unmergeable);
+        let records: u64 = state.runs.iter().map(|run| run.summary().records).sum();
+        let superseded = state.manifest.superseded_records;
+        if superseded >= RECLAIM_RECORDS_MIN && superseded * 2 >= records {
+            return true;
+        }
+        let dead = self.dead_bytes(state);
+        dead >= RECLAIM_BYTES_MIN + 2 * self.dead_after_merge.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that moving what lives out of segments that are mostly dead would give back.
+    fn dead_bytes(&self, state: &State) -> u64 {
+        let mut dead = 0;
+        for (segment, entry) in &state.manifest.segments {
+            if self.may_take(*segment) || self.segments.is_idle(*segment) {
+                let length = self.segment_length(*segment);
+                let unused = length.saturating_sub(stored_bytes(entry.live - entry.superseded));
+                if unused * 2 >= length {
+                    dead += unused;
+                }
+            }
+        }
+        dead
+    }
+
+    fn segment_length(&self, segment: SegmentId) -> u64 {
+        // A segment that can't be opened is left as it is, for `check` to report.
+        self.segments.reader(segment).and_then(|reader| reader.length()).unwrap_or(0)
+    }
+
+    /// Gives back the segments of what was deleted or overwritten, when that is about half of all,
+    /// before the log is full of it.
+    pub(super) fn reclaim_segments(&self) -> Result<()> {
+        let superseded = self.superseded.bytes.load(Ordering::Relaxed);
+        if superseded < RECLAIM_BYTES_MIN {
+            return Ok(());
+        }
+        let state = self.state();
+        let in_runs = state.manifest.segments.values().map(|entry| entry.live).sum::<u64>();
+        let in_log = state.tails.iter().flat_map(|tail| tail.segments().into_values()).sum::<u64>();
+        drop(state);
+        if superseded * 2 >= in_runs + in_log {
+            self.superseded.bytes.store(0, Ordering::Relaxed);
+            self.checkpoint(true)?;
+            self.compact_step()?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what is dead because the pool is full; answers whether anything may have been.
+    pub(super) fn reclaim(&self) -> Result<bool> {
+        let manifest = self.state().manifest.clone();
+        let superseded = self.superseded.records.swap(0, Ordering::AcqRel) + manifest.superseded_records;
+        if superseded == 0 {
+            return Ok(false);
+        }
+        self.compact_all()?;
+        Ok(true)
     }
 
     /// Puts everything into one run, and gives back what is dead.
@@ -65,7 +145,7 @@ impl Engine {
         let result = self.with_reserve(|| {
             self.checkpoint_locked(true)?;
             let state = self.state();
-            let victims = self.victims(1, 4)?;
+            let victims = self.victims()?;
             if state.runs.len() > 1
                 || !victims.is_empty()
                 || state.runs.iter().any(|run| self.is_worth_rewriting(run))
@@ -106,20 +186,17 @@ impl Engine {
         })
     }
 
-    /// Segments of which at least `part` of `whole` bytes are dead, and which this process may move.
-    fn victims(&self, part: u64, whole: u64) -> Result<BTreeSet<SegmentId>> {
+    /// Segments of which a merge leaves a quarter or more dead, and which this process may move.
+    fn victims(&self) -> Result<BTreeSet<SegmentId>> {
         let state = self.state();
         let mut victims = BTreeSet::new();
-        for (segment, live) in &state.manifest.segments {
-            if *live == 0 || !self.may_take(*segment) {
-                continue;
-            }
-            let length = self.segments.reader(*segment).and_then(|reader| reader.length());
-            // A segment that can't be opened is left as it is, for `check` to report.
-            if let Ok(length) = length
-                && length.saturating_sub(*live) * whole >= length * part
-            {
-                victims.insert(*segment);
+        for (segment, entry) in &state.manifest.segments {
+            let live = stored_bytes(entry.live - entry.superseded);
+            if live > 0 && self.may_take(*segment) {
+                let length = self.segment_length(*segment);
+                if length.saturating_sub(live) * 4 >= length.max(1) {
+                    victims.insert(*segment);
+                }
             }
         }
         Ok(victims)
@@ -141,12 +218,16 @@ impl Engine {
         let needed = self.needed(&state.manifest.retained)?;
         let epoch = runs.iter().map(|run| run.summary().epoch_max).max().unwrap_or_default();
         let mut changes: BTreeMap<SegmentId, i64> = BTreeMap::new();
+        let mut dropped_records = 0;
         let mut mover = Mover { engine: self, writer: None, written: Vec::new(), buffer: Vec::new() };
         let records = runs.iter().map(|run| run.summary().records).sum();
         let merged = self.write_run(records, |writer| {
             let mut merge = Merge::new(runs)?;
             while let Some((key, versions)) = merge.next()? {
-                let mut dropped = |entry: &Entry| count(&mut changes, entry, -1);
+                let mut dropped = |entry: &Entry| {
+                    dropped_records += 1;
+                    count(&mut changes, entry, -1);
+                };
                 let is_oldest = |epoch| Ok(is_oldest(&state, &ids, &key, epoch));
                 // A tombstone that goes is none of the kept, and names no bytes.
                 for (epoch, mut entry) in keep(versions, &needed, is_oldest, &mut dropped)? {
@@ -190,9 +271,20 @@ impl Engine {
                 manifest.adjust_segment(*segment, *bytes);
             }
             manifest.horizon = manifest.horizon.max(epoch);
+            if ids.len() == state.runs.len() {
+                // What is still superseded, a retained epoch needs.
+                manifest.superseded_records = 0;
+                manifest.segments.values_mut().for_each(|entry| entry.superseded = 0);
+            } else {
+                manifest.superseded_records = manifest.superseded_records.saturating_sub(dropped_records);
+            }
         })?;
         mover.named();
         self.adopt(&mut lock(&self.applier))?;
+        if ids.len() == state.runs.len() {
+            // What is dead even now, others use, or retained epochs: no reason to merge again.
+            self.dead_after_merge.store(self.dead_bytes(&self.state()), Ordering::Relaxed);
+        }
         let mut obsolete = lock(&self.obsolete);
         for run in runs {
             let path = self.runs_dir().join(run.summary().id.file_name());
@@ -211,7 +303,7 @@ impl Engine {
         let mut dead: BTreeSet<SegmentId> = manifest
             .segments
             .iter()
-            .filter(|(segment, live)| **live == 0 && self.may_take(**segment))
+            .filter(|(segment, entry)| entry.live == 0 && self.may_take(**segment))
             .map(|(segment, _)| *segment)
             .collect();
         dead.extend(self.segments.own().into_iter().filter(|segment| {
@@ -243,6 +335,11 @@ impl Engine {
     }
 }
 
+/// About how many bytes of a segment values of `length` bytes take up, with their frames.
+fn stored_bytes(length: u64) -> u64 {
+    length + length / 1024
+}
+
 fn is_damaged(run: &Run) -> bool {
     let mut damaged = false;
     run.verify(&mut |_| damaged = true);
@@ -269,7 +366,7 @@ struct Mover<'a> {
 impl Mover<'_> {
     fn move_extents(&mut self, extents: &[Extent]) -> Result<Vec<Extent>> {
         let engine = self.engine;
-        let writer = self.writer.get_or_insert_with(|| engine.segments.writer(|| engine.new_file_id()));
+        let writer = self.writer.get_or_insert_with(|| engine.segments.mover(|| engine.new_file_id()));
         self.buffer.resize(MOVE_BYTES, 0);
         for extent in extents {
             let mut offset = 0;

@@ -129,8 +129,19 @@ pub struct Engine {
     obsolete: Mutex<Vec<(u64, PathBuf, u64)>>,
     /// Runs that could not be read through, which no merge takes any more.
     unmergeable: Mutex<HashSet<u64>>,
+    superseded: Superseded,
+    /// Dead bytes in segments that the last merge of everything had to leave.
+    dead_after_merge: AtomicU64,
     background: Background,
     closed: AtomicBool,
+}
+
+/// What commits of this process superseded, and no checkpoint has told the manifest of yet.
+#[derive(Debug, Default)]
+struct Superseded {
+    records: AtomicU64,
+    /// Bytes of segments.
+    bytes: AtomicU64,
 }
 
 impl fmt::Debug for Engine {

@@ -159,6 +159,8 @@ impl Engine {
             unsynced_extents: Mutex::default(),
             obsolete: Mutex::default(),
             unmergeable: Mutex::default(),
+            superseded: Default::default(),
+            dead_after_merge: AtomicU64::new(0),
             background: Background::default(),
             closed: AtomicBool::new(false),
             media,

@@ -1,13 +1,16 @@
 //! What the engine answers to the contracts' questions.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use millpond_core::{At, Damage, Epoch, Error, ErrorKind, Extent, Key, Record, Result, Statistics, View};
 
 use super::{Engine, lock};
 use crate::{
     read::{LocalView, into_record, with_key},
-    segments::{Writer, numbering},
+    segments::{Writer, asking},
 };
 
 impl Engine {
@@ -67,7 +70,8 @@ impl Engine {
     pub(crate) fn segment_writer(self: &Arc<Self>) -> Result<Writer<'static>> {
         self.check()?;
         self.ensure_writable()?;
-        Ok(self.segments.writer(numbering(self, Self::new_file_id)))
+        let reclaim = asking(self, Self::reclaim);
+        Ok(self.segments.writer(asking(self, Self::new_file_id), move || reclaim().unwrap_or(false)))
     }
 
     pub(crate) fn read_segment(&self, extent: &Extent, offset: u64, into: &mut [u8]) -> Result<()> {
@@ -84,7 +88,8 @@ impl Engine {
         let applier = lock(&self.applier);
         let (offset, first) = (applier.offset, applier.file.header.base);
         drop(applier);
-        let mut segments = state.manifest.segments.clone();
+        let mut segments: BTreeMap<_, u64> =
+            state.manifest.segments.iter().map(|(segment, entry)| (*segment, entry.live)).collect();
         for segment in self.segments.own() {
             segments.entry(segment).or_default();
         }

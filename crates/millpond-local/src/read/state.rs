@@ -37,6 +37,17 @@ pub(crate) struct State {
     pub(crate) first_epoch: Epoch,
 }
 
+/// The newest version of a key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Newest {
+    /// Its epoch; zero if the key never was.
+    pub(crate) epoch: Epoch,
+    /// Whether the key exists in it.
+    pub(crate) exists: bool,
+    /// Bytes of segments that it owns.
+    pub(crate) bulk_bytes: u64,
+}
+
 impl State {
     pub(crate) fn new(
         manifest: Arc<Manifest>,
@@ -126,11 +137,32 @@ impl State {
         Ok(sum_parts(parts.iter().map(|part| &part.entry)).0)
     }
 
-    /// The epoch of the newest version of `key`, and whether it exists in that version.
-    pub(crate) fn newest(&self, key: &[u8]) -> Result<(Epoch, bool)> {
+    /// The newest version of `key` in a run of before `epoch`; of a counter, its part in that run.
+    pub(crate) fn get_in_runs(&self, key: &[u8], before: Epoch) -> Result<Option<Found>> {
+        let mut best: Option<Found> = None;
+        for run in &self.runs {
+            if best.as_ref().is_some_and(|best| best.epoch >= run.summary().epoch_max) {
+                break;
+            }
+            if let Some(found) = run.get(key, Epoch(before.0.saturating_sub(1)))?
+                && best.as_ref().is_none_or(|best| best.epoch < found.epoch)
+            {
+                best = Some(found);
+            }
+        }
+        Ok(best)
+    }
+
+    /// What a commit has to know of the newest version of `key`.
+    pub(crate) fn newest(&self, key: &[u8]) -> Result<Newest> {
         Ok(match self.get(key, Epoch::MAX)? {
-            Some(found) => (found.epoch, !matches!(found.entry, Entry::Tombstone)),
-            None => (Epoch::ZERO, false),
+            Some(Found { epoch, entry: Entry::Put { extents, .. } }) => {
+                Newest { epoch, exists: true, bulk_bytes: extents.iter().map(|extent| extent.length).sum() }
+            }
+            Some(Found { epoch, entry }) => {
+                Newest { epoch, exists: !matches!(entry, Entry::Tombstone), bulk_bytes: 0 }
+            }
+            None => Newest::default(),
         })
     }
 

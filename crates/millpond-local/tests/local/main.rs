@@ -14,4 +14,5 @@ mod pool;
 mod power_cut;
 mod processes;
 mod sharing;
+mod space;
 mod subject;

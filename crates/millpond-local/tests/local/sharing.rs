@@ -74,7 +74,7 @@ pub fn a_view_keeps_what_it_needs() -> Result<(), String> {
     let text = |error: millpond_core::Error| error.to_string();
     let machine = machine()?;
     let writer = (SUBJECT.open)(machine.process()).map_err(text)?;
-    // Most of a segment is dead before the reader comes, so that the rest of it is worth moving.
+    // Most of a segment is dead when the reader comes, so that the rest of it is worth moving.
     let salts = (0..20u64).chain(100..118);
     let mut expected = BTreeMap::new();
     for salt in salts {
@@ -84,9 +84,10 @@ pub fn a_view_keeps_what_it_needs() -> Result<(), String> {
         put(&*writer, &[(salt % 100) as u8], salt)?;
         expected.insert(vec![(salt % 100) as u8], salt);
     }
-    writer.compact().map_err(text)?;
     let reader = (SUBJECT.open)(machine.process()).map_err(text)?;
     let view = reader.index().view(At::Latest).map_err(text)?;
+    // Before the reader has opened a segment, which would keep it readable when it is unlinked.
+    writer.compact().map_err(text)?;
     writer.compact().map_err(text)?;
     check_view(&*reader, &*view, &expected)?;
     for round in 2..5u64 {

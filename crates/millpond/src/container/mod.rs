@@ -6,7 +6,6 @@
 mod check;
 mod options;
 mod properties;
-mod writers;
 
 use std::{
     fmt,
@@ -25,7 +24,6 @@ use uuid::Uuid;
 
 pub use self::options::{ContainerOptions, OpenOptions};
 use self::properties::durability_of;
-pub(crate) use self::writers::{LongValues, Writers};
 use crate::{
     catalog,
     container_type::ContainerType,
@@ -52,7 +50,6 @@ struct Inner {
     container_type: ContainerType,
     read_only: bool,
     durability: Durability,
-    writers: Writers,
     store: Arc<dyn Store>,
     closed: AtomicBool,
 }
@@ -132,7 +129,6 @@ impl Container {
                 container_type: ContainerType::recorded(&entry.container_type),
                 read_only: options.read_only,
                 durability,
-                writers: Writers::default(),
                 store,
                 closed: AtomicBool::new(false),
             }),
@@ -272,17 +268,12 @@ impl Container {
         if self.inner.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.inner.writers.clear();
         self.inner.store.close()
     }
 
     /// The storage, for tests that reach below the front door.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
-    }
-
-    pub(crate) fn writers(&self) -> &Writers {
-        &self.inner.writers
     }
 
     /// The index, for reading.

@@ -2,8 +2,8 @@
 
 use millpond_core::{Extent, Result};
 
-use super::{Applied, Dict, value};
-use crate::{container::LongValues, layout};
+use super::{Applied, Dict, long::LongValues, value};
+use crate::layout;
 
 /// Changes of a dictionary that take effect together. Dropped uncommitted, it changes nothing.
 ///
@@ -47,8 +47,7 @@ impl DictBatch {
         let sort = layout::entry_key(key)?;
         let mut extents = Vec::new();
         if !value::fits_inline(value.len()) {
-            let container = self.dict.container();
-            self.long.append(container.writers(), container.open_store()?, value)?;
+            self.long.append(self.dict.container().open_store()?, value)?;
             extents = self.long.finish()?;
         }
         let (start, record) = self.add_key(&sort);
@@ -117,10 +116,11 @@ impl DictBatch {
                 }
             })
             .collect();
-        let Applied::Done(existed) = dict.commit(&[], &writes)? else {
+        let applied = dict.commit(&[], &writes);
+        long.settle(&applied);
+        let Applied::Done(existed) = applied? else {
             return Err(dict.contended("commit a batch, at", b""));
         };
-        long.committed(dict.container().writers());
 
         let mut before = vec![false; changes.len()];
         for (group, mut exists) in groups.into_iter().zip(existed) {

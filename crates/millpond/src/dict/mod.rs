@@ -10,6 +10,7 @@
 
 mod batch;
 mod iter;
+mod long;
 mod range;
 mod reader;
 mod value;
@@ -29,7 +30,6 @@ use millpond_core::{
     Result, View, Write,
 };
 
-use self::value::Stored;
 pub use self::{
     batch::DictBatch,
     iter::{DictEntry, DictIter, DictKeys},
@@ -37,8 +37,9 @@ pub use self::{
     reader::ValueReader,
     writer::ValueWriter,
 };
+use self::{long::Prepared, value::Stored};
 use crate::{
-    container::{Container, LongValues},
+    container::Container,
     layout::{self, COUNT, HEADER, ObjectId, Partition},
 };
 
@@ -139,10 +140,7 @@ impl Dict {
     /// `KeyTooLong`; `NoSpace` when the pool's quota or the disk is full: then nothing has changed.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<bool> {
         let sort = layout::entry_key(key)?;
-        match self.put_if(&sort, value, None)? {
-            Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
-            Applied::Conflict => Err(self.contended("put", key)),
-        }
+        self.put_prepared(&sort, self.prepare(value)?)
     }
 
     /// Sets many values in one atomic commit; of equal keys, the last one wins. Short values are
@@ -169,12 +167,23 @@ impl Dict {
     /// `Conflict` when other writers of that key were faster again and again.
     pub fn insert_if_absent(&self, key: &[u8], value: &[u8]) -> Result<Option<Bytes>> {
         let sort = layout::entry_key(key)?;
+        let absent = Precondition::Unchanged { key: self.key(&sort), version: Epoch::ZERO };
+        let mut prepared = None;
         for _ in 0..CONFLICT_RETRIES {
             if let Some((existing, _)) = self.get_versioned(&sort)? {
                 return Ok(Some(existing));
             }
-            if let Applied::Done(_) = self.put_if(&sort, value, Some(Epoch::ZERO))? {
-                return Ok(None);
+            // Written once, however often the commit is tried.
+            let value = match prepared.take() {
+                Some(value) => value,
+                None => self.prepare(value)?,
+            };
+            match self.commit(&[absent], &[self.insertion(&sort, &value.record, &value.extents)]) {
+                Ok(Applied::Conflict) => prepared = Some(value),
+                applied => {
+                    value.long.settle(&applied);
+                    return applied.map(|_| None);
+                }
             }
         }
         Err(self.contended("insert", key))
@@ -301,36 +310,20 @@ impl Dict {
         Write { key: self.key(sort), op: Op::Put { value, extents }, tally: Some(self.key(COUNT)) }
     }
 
-    /// Sets a value, if the record's version is `version` where one is given.
-    fn put_if(&self, sort: &[u8], value: &[u8], version: Option<Epoch>) -> Result<Applied> {
+    /// Makes a value ready to be committed.
+    fn prepare(&self, value: &[u8]) -> Result<Prepared> {
         self.inner.container.check_writable()?;
-        let mut long = LongValues::default();
-        let (mut record, mut extents) = (Vec::new(), Vec::new());
-        if value::fits_inline(value.len()) {
-            value::put_inline(&mut record, value);
-        } else {
-            let container = &self.inner.container;
-            long.append(container.writers(), container.open_store()?, value)?;
-            extents = long.finish()?;
-            value::put_long(&mut record, value.len() as u64);
-        }
-        self.put_record(sort, &record, &extents, version, long)
+        Prepared::new(self.inner.container.open_store()?, value)
     }
 
-    fn put_record(
-        &self,
-        sort: &[u8],
-        record: &[u8],
-        extents: &[Extent],
-        version: Option<Epoch>,
-        long: LongValues,
-    ) -> Result<Applied> {
-        let unchanged = version.map(|version| Precondition::Unchanged { key: self.key(sort), version });
-        let applied = self.commit(unchanged.as_slice(), &[self.insertion(sort, record, extents)])?;
-        if let Applied::Done(_) = applied {
-            long.committed(self.inner.container.writers());
+    /// Sets a value.
+    fn put_prepared(&self, sort: &[u8], value: Prepared) -> Result<bool> {
+        let applied = self.commit(&[], &[self.insertion(sort, &value.record, &value.extents)]);
+        value.long.settle(&applied);
+        match applied? {
+            Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
+            Applied::Conflict => Err(self.contended("put", layout::user_key(sort))),
         }
-        Ok(applied)
     }
 
     fn delete_version(&self, sort: &[u8], version: Epoch) -> Result<bool> {

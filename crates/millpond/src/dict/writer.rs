@@ -4,8 +4,12 @@ use std::io::{self, Write};
 
 use millpond_core::{Error, ErrorKind, Result};
 
-use super::{Applied, Dict, value};
-use crate::{container::LongValues, layout};
+use super::{
+    Dict,
+    long::{LongValues, Prepared},
+    value,
+};
+use crate::layout;
 
 /// Writes the value of a key, piece by piece, in bounded memory.
 ///
@@ -59,26 +63,22 @@ impl ValueWriter {
             extents = long.finish()?;
             value::put_long(&mut record, length);
         }
-        match dict.put_record(&sort, &record, &extents, None, long)? {
-            Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
-            Applied::Conflict => Err(dict.contended("write", key)),
-        }
+        dict.put_prepared(&sort, Prepared { record, extents, long })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let container = self.dict.container();
-        let (writers, store) = (container.writers(), container.open_store()?);
+        let store = self.dict.container().open_store()?;
         match &mut self.long {
-            Some(long) => long.append(writers, store, bytes)?,
+            Some(long) => long.append(store, bytes)?,
             None if value::fits_inline(self.short.len() + bytes.len()) => {
                 self.short.extend_from_slice(bytes);
             }
             None => {
                 let long = self.long.insert(LongValues::default());
                 if !self.short.is_empty() {
-                    long.append(writers, store, &self.short)?;
+                    long.append(store, &self.short)?;
                 }
-                long.append(writers, store, bytes)?;
+                long.append(store, bytes)?;
             }
         }
         self.length += bytes.len() as u64;

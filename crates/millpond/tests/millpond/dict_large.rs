@@ -14,6 +14,7 @@ on_every_backend!(
     a_writer_that_is_dropped_changes_nothing,
     a_writer_finds_its_dict_destroyed,
     a_full_pool_refuses_values_and_takes_deletes,
+    abandoned_values_give_their_space_back,
 );
 
 fn dict(scratch: &Scratch) -> Dict {
@@ -158,4 +159,42 @@ fn a_full_pool_refuses_values_and_takes_deletes(scratch: &Scratch) {
         dict.put(&number.to_be_bytes(), &value).expect("the space is back");
     }
     assert_eq!(dict.len().expect("counted"), u64::from(stored / 2));
+}
+
+fn abandoned_values_give_their_space_back(scratch: &Scratch) {
+    let pool = scratch.pool_of(Some(32 << 20));
+    let container = pool.create_container(Some("kv"), ContainerOptions::default()).expect("created");
+    let dict = container.create_dict("d").expect("created");
+    dict.put(b"taken", b"").expect("put");
+    let value = noise(1, 4 << 20);
+    for round in 0..20u32 {
+        let mut writer = dict.writer(&round.to_be_bytes()).expect("a writer");
+        writer.write_all(&value).expect("the space of those before is back");
+        drop(writer);
+        let mut batch = dict.batch();
+        batch.put(&round.to_be_bytes(), &value).expect("the space of those before is back");
+        drop(batch);
+        container.compact().expect("compacted");
+    }
+    assert_eq!(dict.len().expect("counted"), 1);
+    let statistics = container.query().expect("queried").statistics;
+    assert!(statistics.bytes_segments < 16 << 20, "{statistics:?}");
+}
+
+#[test]
+fn finished_values_that_are_given_up_cost_nothing_in_memory() {
+    let scratch = Scratch::memory();
+    let container = scratch.container();
+    let dict = container.create_dict("d").expect("created");
+    dict.put(b"taken", b"").expect("put");
+    let value = noise(1, 1 << 20);
+    let mut batch = dict.batch();
+    batch.put(b"a", &value).expect("added").put(b"b", &value).expect("added");
+    assert!(container.query().expect("queried").statistics.bytes_segments >= 2 << 20);
+    drop(batch);
+    assert_eq!(container.query().expect("queried").statistics.bytes_segments, 0);
+    dict.insert_if_absent(b"taken", &value).expect("asked");
+    container.destroy_dict("d").expect("destroyed");
+    refused(dict.put(b"a", &value), ErrorKind::NotFound, "was destroyed");
+    assert_eq!(container.query().expect("queried").statistics.bytes_segments, 0);
 }

@@ -1,0 +1,76 @@
+//! Long values on their way to a commit.
+//!
+//! Invariant: bytes are given up only when it is certain that no commit names them. Their writer is
+//! kept until then, so that the backend doesn't take them for garbage meanwhile.
+
+use millpond_core::{ErrorKind, Extent, Result, SegmentWriter, Store};
+
+use super::{Applied, value};
+
+/// Long values of one commit. Dropped without one, they are given up.
+#[derive(Default)]
+pub(super) struct LongValues {
+    writer: Option<Box<dyn SegmentWriter>>,
+}
+
+impl LongValues {
+    /// Adds bytes to the value at hand. After an error that value is lost; those that were finished
+    /// stay.
+    pub(super) fn append(&mut self, store: &dyn Store, bytes: &[u8]) -> Result<()> {
+        match &mut self.writer {
+            Some(writer) => writer.append(bytes),
+            none => none.insert(store.segments().writer()?).append(bytes),
+        }
+    }
+
+    /// Ends the value at hand.
+    pub(super) fn finish(&mut self) -> Result<Vec<Extent>> {
+        self.writer.as_mut().map_or_else(|| Ok(Vec::new()), |writer| writer.finish())
+    }
+
+    /// The last try to commit them ended like this.
+    pub(super) fn settle(mut self, commit: &Result<Applied>) {
+        let may_be_named = match commit {
+            Ok(Applied::Done(_)) => true,
+            Ok(Applied::Conflict) => false,
+            // After these the commit may have taken effect.
+            Err(error) => matches!(
+                error.kind(),
+                ErrorKind::Io | ErrorKind::Timeout | ErrorKind::Poisoned | ErrorKind::Closed
+            ),
+        };
+        if may_be_named {
+            self.writer = None;
+        }
+    }
+}
+
+impl Drop for LongValues {
+    fn drop(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.abandon();
+        }
+    }
+}
+
+/// A value, ready to be committed.
+pub(super) struct Prepared {
+    pub(super) record: Vec<u8>,
+    pub(super) extents: Vec<Extent>,
+    pub(super) long: LongValues,
+}
+
+impl Prepared {
+    /// Makes the record of a value, and writes it to segments if it is long.
+    pub(super) fn new(store: &dyn Store, bytes: &[u8]) -> Result<Self> {
+        let mut prepared = Self { record: Vec::new(), extents: Vec::new(), long: LongValues::default() };
+        if value::fits_inline(bytes.len()) {
+            value::put_inline(&mut prepared.record, bytes);
+        } else {
+            prepared.long.append(store, bytes)?;
+            prepared.extents = prepared.long.finish()?;
+            value::put_long(&mut prepared.record, bytes.len() as u64);
+        }
+        Ok(prepared)
+    }
+}
