@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import millpond
 import pytest
 from hypothesis import HealthCheck, settings
-
-import millpond
 
 settings.register_profile(
     "millpond",

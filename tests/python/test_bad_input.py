@@ -9,9 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import millpond
+import pytest
 from millpond import Container, Dict, Pool
 
 UUID = "12345678-1234-1234-1234-123456789012"
@@ -105,7 +104,7 @@ def test_a_pool_of_a_newer_format(pool: Pool, home: Path) -> None:
     document = json.loads(path.read_text())
     (version,) = [name for name, value in document.items() if "format" in name and isinstance(value, int)]
     path.write_text(json.dumps({**document, version: 99}))
-    with pytest.raises(millpond.IncompatibleError, match="pool.json"):
+    with pytest.raises(millpond.IncompatibleError, match=r"pool\.json"):
         Pool.open("lab")
 
 

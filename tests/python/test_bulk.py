@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import millpond
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import millpond
 from millpond import Dict
 
 
@@ -102,14 +101,15 @@ def test_apply_puts_and_removes_in_one_commit(kv: Dict) -> None:
 
 def test_bget(kv: Dict) -> None:
     kv.bput({"a": b"1", "b": b""})
-    assert kv.bget(["a", b"b", "c"]) == {"a": b"1", b"b": b"", "c": None}
+    mixed: list[str | bytes] = ["a", b"b", "c"]
+    assert kv.bget(mixed) == {"a": b"1", b"b": b"", "c": None}
     assert kv.bget(key for key in ("a", "a")) == {"a": b"1"}
     wanted: dict[str, Any] = {"a": 0, "c": 0}
     assert kv.bget(wanted) is wanted
     assert wanted == {"a": b"1", "c": None}
     assert kv.bget([]) == {}
     with pytest.raises(TypeError, match="a key is"):
-        kv.bget([1])  # type: ignore[list-item]
+        kv.bget([1])  # type: ignore[type-var]
 
 
 def test_dump_is_in_order(kv: Dict) -> None:

@@ -8,9 +8,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import pytest
-
 import millpond
+import pytest
 
 
 def run(

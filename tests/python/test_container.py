@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-
 import millpond
+import pytest
 from millpond import Container, Pool
 
 

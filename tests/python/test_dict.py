@@ -5,9 +5,8 @@ from __future__ import annotations
 import array
 from collections.abc import MutableMapping
 
-import pytest
-
 import millpond
+import pytest
 from millpond import Dict
 
 KEYS = [b"", b"a", b"\0", b"a\0b", b"\xff\xfe", "naïve".encode(), b"k" * 1024]

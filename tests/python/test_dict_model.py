@@ -11,11 +11,10 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import millpond
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
-import millpond
 
 # A small alphabet, so that keys collide and share prefixes; and now and then a long one.
 KEYS = st.one_of(

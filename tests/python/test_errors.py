@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import pickle
 
-import pytest
-
 import millpond
+import pytest
 from millpond import errors
 
 BUILT_IN: dict[str, type[Exception]] = {

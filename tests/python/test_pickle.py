@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 
-import pytest
-
 import millpond
+import pytest
 from millpond import Container, Dict, Pool
 
 

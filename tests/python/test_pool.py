@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-
 import millpond
+import pytest
 from millpond import Pool
 
 

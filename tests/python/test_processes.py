@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-
-import pytest
-import workers
+from typing import Any
 
 import millpond
+import pytest
+import workers
 from millpond import Container, Dict
 
 
@@ -21,7 +21,7 @@ from millpond import Container, Dict
 def test_several_processes_write_one_dictionary(pool: millpond.Pool, method: str, durability: str) -> None:
     kv = pool.create_container("kv", durability=durability).create_dict("d")  # type: ignore[arg-type]
     kv["before"] = b""
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     count = 300
     processes = [context.Process(target=workers.put_range, args=(kv, worker, count)) for worker in range(3)]
     for process in processes:
@@ -80,7 +80,7 @@ def test_iterators_and_streams_stay_with_their_process(kv: Dict) -> None:
     assert workers.in_child(lambda: writer.write(b"b" * 5_000_000)).startswith("ForkedError: ")
     assert workers.in_child(lambda: writer.discard()) == "None"
     assert workers.in_child(lambda: reader.read(10)).startswith("ForkedError: a reader was carried across")
-    assert workers.in_child(lambda: list(kv)[0]) == "b'00000'"
+    assert workers.in_child(lambda: next(iter(kv))) == "b'00000'"
     assert len(list(entries)) == 5000
     assert writer.commit() is False
     assert kv["written"] == b"a" * 100_000

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import millpond
+import pytest
 from millpond.compat.pydaos import DCont, DDict, DObjNotFound, InvalidModeError, PyDError, check
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 import millpond
+import pytest
 from millpond.compat.pydaos import DaosErrorCode, DCont, DDict, ObjClassID, PyDError
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 import millpond
+import pytest
 from millpond import Dict
 
 MONTHS = [f"2024-{month:02}" for month in range(1, 13)]

@@ -7,10 +7,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import millpond
 import pytest
 import workers
-
-import millpond
 from millpond import Dict
 
 

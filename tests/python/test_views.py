@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from millpond import Dict
 
 
@@ -18,7 +17,7 @@ def test_views_are_live_and_in_order(letters: Dict) -> None:
     letters["B"] = b"0"
     assert list(keys) == [b"B", b"a", b"b", b"c"]
     assert list(values) == [b"0", b"1", b"2", b"3"]
-    assert list(items)[0] == (b"B", b"0")
+    assert next(iter(items)) == (b"B", b"0")
     assert len(keys) == len(values) == len(items) == 4
     assert list(reversed(keys)) == [b"c", b"b", b"a", b"B"]
     assert next(iter(reversed(values))) == b"3"

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, overload
 
 import millpond
@@ -210,10 +219,10 @@ class DDict(MutableMapping[KeyLike, Any]):
     # ---- in order
 
     def __iter__(self) -> Iterator[str]:
-        return map(_text, _iterate(self._native.range().keys()))
+        return map(_text, _iterate(self._native.range().keys))
 
     def __reversed__(self) -> Iterator[str]:
-        return map(_text, _iterate(self._native.range(reverse=True).keys()))
+        return map(_text, _iterate(self._native.range(reverse=True).keys))
 
     def keys(self) -> KeysView[Any]:
         """The keys, in order: a live view."""
@@ -238,17 +247,25 @@ class _Items(ItemsView[KeyLike, Any]):
     _mapping: DDict
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        return ((_text(key), value) for key, value in _iterate(self._mapping._native.range().items()))
+        return ((_text(key), value) for key, value in _iterate(self._mapping._native.range().items))
 
 
 class _Values(ValuesView[Any]):
     _mapping: DDict
 
     def __iter__(self) -> Iterator[bytes]:
-        return _iterate(self._mapping._native.range().values())
+        return _iterate(self._mapping._native.range().values)
 
 
-def _iterate(entries: Iterator[_T]) -> Iterator[_T]:
+def _iterate(begin: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+    """Begins now, and walks lazily."""
+    try:
+        return _walk(begin())
+    except millpond.Error as error:
+        raise translated("failed to enumerate Dictionary", error) from error
+
+
+def _walk(entries: Iterator[_T]) -> Iterator[_T]:
     try:
         yield from entries
     except millpond.Error as error:
