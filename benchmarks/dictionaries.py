@@ -1,219 +1,296 @@
-"""Millpond's dictionary beside a plain dict, sqlite3 and dbm: the same work, at equal durability.
+"""Millpond's dictionary beside its peers, from Python: one run, equal durability, ratios.
 
-    python benchmarks/dictionaries.py [--keys 20000] [--value-bytes 100] [--rounds 3]
+    make bench
 
-Every peer does the same operations on the same keys, in random order, in one run; of several rounds the
-best counts. Two tables: one where a put survives the death of the process (`durability="async"`; SQLite
-in WAL mode with `synchronous=OFF`), one where it survives a loss of power (`"sync"`; `synchronous=FULL`),
-with fewer keys, since the disk decides. A ratio is the peer's time over Millpond's: above 1, Millpond is
-faster.
+Each figure is the median of several rounds, in microseconds an operation of CPU time for work that
+waits for nothing, of wall time where a sync is part of it. Keys have 16 bytes in random order,
+values 100. Peers that are not installed are left out. Writes a table to benchmarks/results.md and
+the figures to benchmarks/results.json.
 """
 
-from __future__ import annotations
-
 import argparse
+import json
+import os
+import platform
 import random
 import shutil
 import sqlite3
-import sys
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import millpond
 
-Entries = dict[bytes, bytes]
+HERE = Path(__file__).parent
+VALUE = bytes(range(100))
+BATCH = 1000
 
 
-class Peer(Protocol):
-    """A store of bytes by bytes, as its users would use it; one thin method an operation for each."""
+class Store(Protocol):
+    """What every contender can do."""
 
-    name: ClassVar[str]
-
-    def __init__(self, directory: Path, *, durable: bool) -> None: ...
     def put(self, key: bytes, value: bytes) -> object: ...
     def get(self, key: bytes) -> bytes | None: ...
-    def put_many(self, entries: Entries) -> None: ...
-    def get_many(self, keys: list[bytes]) -> Iterable[bytes | None]: ...
-    def scan(self) -> Iterable[tuple[bytes, bytes]]: ...
+    def put_many(self, entries: dict[bytes, bytes]) -> object: ...
+    def get_many(self, keys: list[bytes]) -> object: ...
+    def scan(self) -> Iterator[object]: ...
     def close(self) -> None: ...
 
 
 class Millpond:
-    name: ClassVar[str] = "millpond"
+    def __init__(self, path: Path, synced: bool) -> None:
+        pool = millpond.Pool.create(f"file://{path}/bench")
+        durability = "sync" if synced else "async"
+        self.container = pool.create_container("bench", properties={"durability": durability})
+        self.dict = self.container.create_dict("bench")
+        self.put = self.dict.put
+        self.get = self.dict.get
+        self.put_many = self.dict.bput
+        self.get_many = self.dict.bget
 
-    def __init__(self, directory: Path, *, durable: bool) -> None:
-        pool = millpond.Pool.create(directory / "pool")
-        self.container = pool.create_container("kv", durability="sync" if durable else "async")
-        self.dict = self.container.create_dict("d")
-
-    def put(self, key: bytes, value: bytes) -> object:
-        return self.dict.put(key, value)
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.dict.get(key)
-
-    def put_many(self, entries: Entries) -> None:
-        self.dict.bput(entries)
-
-    def get_many(self, keys: list[bytes]) -> Iterable[bytes | None]:
-        return self.dict.bget(keys).values()
-
-    def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        return self.dict.items()
+    def scan(self) -> Iterator[object]:
+        return iter(self.dict.items())
 
     def close(self) -> None:
         self.container.close()
 
 
-class Sqlite:
-    name: ClassVar[str] = "sqlite3"
+class PlainDict(dict[bytes, bytes]):
+    """What a call costs at the least; keeps nothing."""
 
-    def __init__(self, directory: Path, *, durable: bool) -> None:
-        self.database = sqlite3.connect(directory / "kv.sqlite", isolation_level=None)
-        self.database.execute("PRAGMA journal_mode=WAL")
-        self.database.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-        self.database.execute("CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
+    def __init__(self, path: Path, synced: bool) -> None:
+        super().__init__()
 
     def put(self, key: bytes, value: bytes) -> None:
-        self.database.execute("INSERT OR REPLACE INTO kv VALUES (?, ?)", (key, value))
+        self[key] = value
+
+    def put_many(self, entries: dict[bytes, bytes]) -> None:
+        self.update(entries)
+
+    def get_many(self, keys: list[bytes]) -> list[bytes]:
+        return [self[key] for key in keys]
+
+    def scan(self) -> Iterator[object]:
+        return iter(self.items())
+
+    def close(self) -> None:
+        self.clear()
+
+
+class Sqlite:
+    def __init__(self, path: Path, synced: bool) -> None:
+        self.connection = sqlite3.connect(path / "bench.sqlite", isolation_level=None)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
+        self.connection.execute("CREATE TABLE t (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO t VALUES (?, ?)", (key, value))
 
     def get(self, key: bytes) -> bytes | None:
-        row = self.database.execute("SELECT v FROM kv WHERE k = ?", (key,)).fetchone()
+        row = self.connection.execute("SELECT v FROM t WHERE k = ?", (key,)).fetchone()
         return row[0] if row else None
 
-    def put_many(self, entries: Entries) -> None:
-        self.database.execute("BEGIN IMMEDIATE")
-        self.database.executemany("INSERT OR REPLACE INTO kv VALUES (?, ?)", entries.items())
-        self.database.execute("COMMIT")
+    def put_many(self, entries: dict[bytes, bytes]) -> None:
+        self.connection.execute("BEGIN")
+        self.connection.executemany("INSERT OR REPLACE INTO t VALUES (?, ?)", entries.items())
+        self.connection.execute("COMMIT")
 
-    def get_many(self, keys: list[bytes]) -> Iterable[bytes | None]:
-        return map(self.get, keys)
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
 
-    def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        return self.database.execute("SELECT k, v FROM kv ORDER BY k")
+    def scan(self) -> Iterator[object]:
+        return self.connection.execute("SELECT k, v FROM t ORDER BY k")
 
     def close(self) -> None:
-        self.database.close()
+        self.connection.close()
 
 
-class Plain:
-    """A dict of Python: what it costs to store nothing."""
+class Lmdb:
+    def __init__(self, path: Path, synced: bool) -> None:
+        import lmdb
 
-    name: ClassVar[str] = "dict (in memory)"
-
-    def __init__(self, directory: Path, *, durable: bool) -> None:
-        self.dict: Entries = {}
+        self.environment = lmdb.open(str(path / "lmdb"), map_size=8 << 30, sync=synced, metasync=synced)
 
     def put(self, key: bytes, value: bytes) -> None:
-        self.dict[key] = value
+        with self.environment.begin(write=True) as transaction:
+            transaction.put(key, value)
 
     def get(self, key: bytes) -> bytes | None:
-        return self.dict.get(key)
+        with self.environment.begin() as transaction:
+            return transaction.get(key)
 
-    def put_many(self, entries: Entries) -> None:
-        self.dict.update(entries)
+    def put_many(self, entries: dict[bytes, bytes]) -> None:
+        with self.environment.begin(write=True) as transaction:
+            transaction.cursor().putmulti(entries.items())
 
-    def get_many(self, keys: list[bytes]) -> Iterable[bytes | None]:
-        return map(self.dict.get, keys)
+    def get_many(self, keys: list[bytes]) -> object:
+        with self.environment.begin() as transaction:
+            return transaction.cursor().getmulti(keys)
 
-    def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        return sorted(self.dict.items())
+    def scan(self) -> Iterator[object]:
+        with self.environment.begin() as transaction:
+            yield from transaction.cursor()
 
     def close(self) -> None:
-        self.dict.clear()
+        self.environment.close()
 
 
-PEERS: tuple[type[Peer], ...] = (Millpond, Sqlite, Plain)
-OPERATIONS = ("put", "get", "bulk put", "bulk get", "scan")
-BATCH_KEYS = 1000
+class RocksDict:
+    def __init__(self, path: Path, synced: bool) -> None:
+        import rocksdict
+
+        self.module = rocksdict
+        self.db = rocksdict.Rdict(str(path / "rocks"), rocksdict.Options(raw_mode=True))
+        options = rocksdict.WriteOptions()
+        options.sync = synced
+        self.db.set_write_options(options)
+        self.options = options
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.db[key] = value
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.db.get(key)
+
+    def put_many(self, entries: dict[bytes, bytes]) -> None:
+        batch = self.module.WriteBatch(raw_mode=True)
+        for key, value in entries.items():
+            batch[key] = value
+        self.db.write(batch, self.options)
+
+    def get_many(self, keys: list[bytes]) -> object:
+        return self.db.get(keys)
+
+    def scan(self) -> Iterator[object]:
+        return iter(self.db.items())
+
+    def close(self) -> None:
+        self.db.close()
 
 
-def measure(make: type[Peer], keys: list[bytes], value: bytes, *, durable: bool) -> dict[str, float]:
-    """Microseconds a key of each operation, on a fresh store."""
-    directory = Path(tempfile.mkdtemp(prefix="millpond-benchmark-"))
-    shuffled = random.Random(1).sample(keys, len(keys))
-    batches = [keys[start : start + BATCH_KEYS] for start in range(0, len(keys), BATCH_KEYS)]
-    try:
-        peer = make(directory, durable=durable)
-
-        def put() -> None:
-            for key in keys:
-                peer.put(key, value)
-
-        def get() -> None:
-            for key in shuffled:
-                if peer.get(key) is None:
-                    sys.exit(f"{peer.name} lost {key!r}")
-
-        def bulk_put() -> None:
-            for batch in batches:
-                peer.put_many(dict.fromkeys(batch, value))
-
-        def bulk_get() -> None:
-            for batch in batches:
-                if any(found is None for found in peer.get_many(batch)):
-                    sys.exit(f"{peer.name} lost a key")
-
-        def scan() -> None:
-            if sum(1 for _ in peer.scan()) != len(keys):
-                sys.exit(f"{peer.name} lost a key")
-
-        work = dict(zip(OPERATIONS, (put, get, bulk_put, bulk_get, scan), strict=True))
-        answer = {name: seconds(do) / len(keys) * 1e6 for name, do in work.items()}
-        peer.close()
-    finally:
-        shutil.rmtree(directory)
-    return answer
+CONTENDERS: dict[str, Callable[[Path, bool], Store]] = {
+    "millpond": Millpond,
+    "lmdb": Lmdb,
+    "rocksdict": RocksDict,
+    "sqlite3": Sqlite,
+    "dict (in memory)": PlainDict,
+}
 
 
-def seconds(do: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    do()
-    return time.perf_counter() - started
+def rate(count: int, clock: Callable[[], float], work: Callable[[], object]) -> float:
+    """Microseconds an operation."""
+    begun = clock()
+    work()
+    return (clock() - begun) * 1e6 / count
 
 
-def show(title: str, keys: list[bytes], value: bytes, rounds: int, *, durable: bool) -> None:
-    print(f"\n{title}: {len(keys):,} keys in random order, values of {len(value)} bytes; µs a key\n")
-    best: dict[str, dict[str, float]] = {}
-    # Round by round, so that a slow spell of the machine meets every peer.
-    for _ in range(rounds):
-        for peer in PEERS:
-            times = measure(peer, keys, value, durable=durable)
-            known = best.setdefault(peer.name, times)
-            best[peer.name] = {name: min(known[name], times[name]) for name in OPERATIONS}
-    print(f"{'':18}" + "".join(f"{name:>18}" for name in OPERATIONS))
-    for name, times in best.items():
-        cells = []
-        for operation in OPERATIONS:
-            ratio = (
-                ""
-                if name == Millpond.name
-                else f" ({times[operation] / best[Millpond.name][operation]:.2f}x)"
-            )
-            cells.append(f"{times[operation]:.2f}{ratio}".rjust(18))
-        print(f"{name:18}" + "".join(cells))
+def one_round(make: Callable[[Path, bool], Store], directory: Path, count: int, seed: int) -> dict[str, float]:
+    chance = random.Random(seed)
+    keys = [chance.randbytes(16) for _ in range(count)]
+    entries = dict.fromkeys(keys, VALUE)
+    shuffled = chance.sample(keys, count)
+    batches = [keys[at : at + BATCH] for at in range(0, count, BATCH)]
+    cpu, wall = time.process_time, time.perf_counter
+    figures = {}
+
+    store = make(directory / "async", False)
+    figures["put"] = rate(count, cpu, lambda: [store.put(key, VALUE) for key in keys])
+    figures["overwrite"] = rate(count, cpu, lambda: [store.put(key, VALUE) for key in shuffled])
+    figures["get"] = rate(count, cpu, lambda: [store.get(key) for key in shuffled])
+    figures["get of 1,000"] = rate(count, cpu, lambda: [store.get_many(batch) for batch in batches])
+    figures["scan"] = rate(count, cpu, lambda: sum(1 for _ in store.scan()))
+    store.close()
+
+    store = make(directory / "bulk", False)
+    figures["put of 1,000"] = rate(
+        count, cpu, lambda: [store.put_many({key: entries[key] for key in batch}) for batch in batches]
+    )
+    store.close()
+
+    synced = max(count // 100, 50)
+    store = make(directory / "sync", True)
+    figures["put, synced (wall)"] = rate(synced, wall, lambda: [store.put(key, VALUE) for key in keys[:synced]])
+    store.close()
+    return figures
+
+
+def floor(directory: Path, count: int) -> float:
+    """Microseconds of wall time for appending 150 bytes into zeroed space and syncing them."""
+    path = directory / "floor"
+    path.write_bytes(bytes(1 << 20))
+    descriptor = os.open(path, os.O_WRONLY)
+    os.fsync(descriptor)
+
+    def work() -> None:
+        for at in range(count):
+            os.pwrite(descriptor, b"x" * 150, at * 150)
+            os.fdatasync(descriptor)
+
+    figure = rate(count, time.perf_counter, work)
+    os.close(descriptor)
+    return figure
+
+
+def measure(count: int, rounds: int, directory: Path) -> tuple[dict[str, dict[str, float]], float]:
+    figures: dict[str, dict[str, list[float]]] = {}
+    floors = []
+    for number in range(rounds):
+        floors.append(floor(directory, max(count // 100, 50)))
+        for name, make in CONTENDERS.items():
+            place = directory / f"{name.split()[0]}-{number}"
+            for part in ("async", "bulk", "sync"):
+                (place / part).mkdir(parents=True)
+            try:
+                found = one_round(make, place, count, number)
+            except ImportError as error:
+                print(f"{name} is left out: {error}")
+                continue
+            finally:
+                shutil.rmtree(place)
+            for what, figure in found.items():
+                figures.setdefault(name, {}).setdefault(what, []).append(figure)
+            print(f"round {number + 1} of {rounds}: {name}")
+    medians = {
+        name: {what: statistics.median(rounds) for what, rounds in found.items()} for name, found in figures.items()
+    }
+    return medians, statistics.median(floors)
+
+
+def table(medians: dict[str, dict[str, float]], sync_floor: float) -> str:
+    """Microseconds an operation and, behind them, how many times Millpond's."""
+    ours = medians["millpond"]
+    lines = [
+        "| | " + " | ".join(medians) + " |",
+        "| --- |" + " ---: |" * len(medians),
+    ]
+    for what, own in ours.items():
+        cells = [f"{found[what]:.2f} ({found[what] / own:.2f}×)" for found in medians.values()]
+        lines.append(f"| {what} | " + " | ".join(cells) + " |")
+    lines.append("")
+    lines.append(f"Floor of a synced put, append into zeroed space + fdatasync: {sync_floor:.0f} µs (wall).")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--keys", type=int, default=20_000)
-    parser.add_argument("--durable-keys", type=int, default=2_000)
-    parser.add_argument("--value-bytes", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100_000, help="keys (100,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (3)")
+    parser.add_argument("--directory", type=Path, default=None, help="where to work (a temporary directory)")
+    parser.add_argument("--output", type=Path, default=HERE / "results", help="where to write the results")
     arguments = parser.parse_args()
-    source = random.Random(0)
-    keys = [source.randbytes(16) for _ in range(max(arguments.keys, arguments.durable_keys))]
-    value = source.randbytes(arguments.value_bytes)
-    print(
-        f"millpond {millpond.__version__}, sqlite {sqlite3.sqlite_version}, Python {sys.version.split()[0]}"
-    )
-    show("Survives the process", keys[: arguments.keys], value, arguments.rounds, durable=False)
-    show("Survives a loss of power", keys[: arguments.durable_keys], value, arguments.rounds, durable=True)
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+        medians, sync_floor = measure(arguments.count, arguments.rounds, Path(directory))
+    text = table(medians, sync_floor)
+    print(text)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    heading = f"Microseconds an operation, and how many times Millpond's; {arguments.count:,} keys; {machine}.\n\n"
+    arguments.output.with_suffix(".md").write_text(heading + text + "\n")
+    results = {"count": arguments.count, "machine": machine, "sync_floor": sync_floor, "medians": medians}
+    arguments.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ fn power_cuts(seed: u64) -> Result<u64, Violation> {
 }
 
 fn kills(seed: u64) -> Result<u64, Violation> {
-    let sweep = Sweep { seed, points_max: 120, two_processes: seed % 2 == 1, ..Sweep::default() };
+    let sweep = Sweep { seed, points_max: 400, two_processes: seed % 2 == 1, ..Sweep::default() };
     kill_sweep(&SUBJECT, &mixed_workload(30), sweep)
 }
 
