@@ -37,6 +37,7 @@ test-demo: package
 	@DEMO_LIMIT=$(TEST_DEMO_LIMIT) scripts/demo
 
 bench: package ## Measures Millpond beside its peers
+	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(PYTHON) benchmarks/dictionaries.py
 
 lint: setup ## Checks format, lints and types

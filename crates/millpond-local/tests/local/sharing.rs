@@ -23,10 +23,10 @@ fn machine() -> Result<SimMachine, String> {
     Ok(machine)
 }
 
-fn two() -> Result<(Arc<dyn Store>, Arc<dyn Store>), String> {
+fn two() -> Result<[Arc<dyn Store>; 2], String> {
     let machine = machine()?;
     let open = || (SUBJECT.open)(machine.process()).map_err(|error| error.to_string());
-    Ok((open()?, open()?))
+    Ok([open()?, open()?])
 }
 
 fn bulk_of(salt: u64) -> Vec<u8> {
@@ -217,7 +217,7 @@ fn raise(store: &dyn Store) -> Result<Option<i64>, String> {
 
 /// Each process raises a number that the other one has just raised.
 fn commits_follow_each_other() -> Result<(), String> {
-    let (first, second) = two()?;
+    let [first, second] = two()?;
     for round in 0..200i64 {
         let store = if round % 2 == 0 { &first } else { &second };
         match raise(&**store)? {
@@ -230,7 +230,7 @@ fn commits_follow_each_other() -> Result<(), String> {
 
 /// Two threads of two processes raise one number, each by what it has read; no raise is lost.
 fn no_raise_is_lost() -> Result<(), String> {
-    let (first, second) = two()?;
+    let [first, second] = two()?;
     std::thread::scope(|scope| {
         let threads = [&first, &second].map(|store| {
             scope.spawn(move || -> Result<(), String> {
