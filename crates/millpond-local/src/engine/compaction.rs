@@ -130,7 +130,8 @@ impl Engine {
     pub(super) fn reclaim(&self) -> Result<bool> {
         let manifest = self.state().manifest.clone();
         let superseded = self.superseded.records.swap(0, Ordering::AcqRel) + manifest.superseded_records;
-        if superseded == 0 {
+        let wasted = self.segments.take_wasted();
+        if superseded == 0 && !wasted {
             return Ok(false);
         }
         self.compact_all()?;
