@@ -312,6 +312,10 @@ impl Engine {
             if published - self.applied.load(Ordering::Acquire) <= LAG_BYTES_MAX {
                 return Ok(guard);
             }
+            if guard.abandoned {
+                // Whoever comes first cleans up, and that may be another one now.
+                guard.abandon();
+            }
         }
     }
 

@@ -111,7 +111,7 @@ impl Engine {
     }
 
     /// Frees the slots of processes that died: their lock ended with them.
-    fn clear_dead_slots(&self) -> Result<()> {
+    pub(super) fn clear_dead_slots(&self) -> Result<()> {
         for place in 0..SLOTS {
             let slot = &self.control.slots()[place];
             let serial = slot.serial.load(Ordering::SeqCst);

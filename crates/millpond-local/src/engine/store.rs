@@ -100,6 +100,7 @@ impl Engine {
         for segment in segments.keys() {
             bytes_segments += self.segments.reader(*segment).and_then(|reader| reader.length()).unwrap_or(0);
         }
+        self.clear_dead_slots()?;
         let slots = self.control.slots().iter();
         Ok(Statistics {
             epoch: epoch.0,
