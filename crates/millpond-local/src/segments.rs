@@ -388,8 +388,11 @@ impl SegmentWriter for Writer<'_> {
             };
             file.append(bytes)
         })();
-        if appended.is_err() {
+        if let Err(error) = &appended {
             self.give_up_value();
+            if error.kind() == ErrorKind::NoSpace {
+                self.pool.space.recount();
+            }
         }
         appended
     }
