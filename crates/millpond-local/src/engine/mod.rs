@@ -1,8 +1,9 @@
 //! The engine: one container's storage, as one process has it open.
 //!
 //! The parts, in the order of a commit's way:
-//! - [`commit`]: preconditions are checked and existence resolved outside the lock, checked again
-//!   within, the record appended and published; [`bulk`] for commits that are a run of their own.
+//! - [`prepare`]: preconditions are checked and existence resolved outside the lock. [`commit`]: they
+//!   are checked again within, the record is appended and published. [`ready`]: what has to be so
+//!   before anything is appended. [`bulk`]: commits that are a run of their own.
 //! - [`sync`]: one sync serves every commit before it; a failed one is repaired or remembered.
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
@@ -22,6 +23,8 @@ mod commit;
 mod compaction;
 mod garbage;
 mod open;
+mod prepare;
+mod ready;
 mod reserve;
 mod retention;
 mod store;

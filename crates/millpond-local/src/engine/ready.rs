@@ -1,0 +1,125 @@
+//! Ready to append: under the commit lock, with nothing left over from a dead holder, all of the log
+//! applied, an incarnation that is durable, and room in the current file.
+
+use std::sync::atomic::Ordering;
+
+use millpond_core::{Error, ErrorKind, Result};
+
+use super::{EPOCHS_SKIPPED, Engine, PATIENCE, apply::Applier};
+use crate::{
+    bugs::{Bug, planted},
+    control::{LockGuard, LockName, NOT_POISONED},
+    log::{HEADER_BYTES, LogFile, LogHeader, file_name, scratch_name},
+};
+
+/// Log bytes that may be left to replay under the lock.
+const LAG_BYTES_MAX: u64 = 64 << 10;
+
+/// How much longer than the first one a log file may get.
+const LOG_GROWTH_MAX: u64 = 8;
+
+impl Engine {
+    /// The commit lock, caught up to within little of what is published.
+    pub(super) fn commit_lock(&self) -> Result<LockGuard<'_>> {
+        loop {
+            if !planted(Bug::AppendWithoutCatchingUp) {
+                self.catch_up()?;
+            }
+            let guard = self.control.lock(LockName::Commit, PATIENCE)?;
+            let published = self.control.words().published.load(Ordering::Acquire);
+            if published - self.applied.load(Ordering::Acquire) <= LAG_BYTES_MAX {
+                return Ok(guard);
+            }
+            if guard.abandoned {
+                // Whoever comes first cleans up, and that may be another one now.
+                guard.abandon();
+            }
+        }
+    }
+
+    /// Under the lock: nothing is left over from a dead holder, this process has applied all, and
+    /// commits may be given epochs.
+    pub(super) fn make_ready(&self, guard: &LockGuard<'_>, applier: &mut Applier) -> Result<()> {
+        if !planted(Bug::AppendWithoutCatchingUp) {
+            self.catch_up_with(applier)?;
+        }
+        if guard.abandoned {
+            self.take_over(applier)?;
+        }
+        if self.control.words().poisoned_from.load(Ordering::Acquire) != NOT_POISONED {
+            self.repair(applier)?;
+        }
+        self.make_writable(applier)
+    }
+
+    /// Cleans up behind a holder of the commit lock that died or failed (rule 3).
+    fn take_over(&self, applier: &mut Applier) -> Result<()> {
+        let words = self.control.words();
+        words.term.fetch_add(1, Ordering::AcqRel);
+        words.epoch_floor.store(applier.epoch.0 + EPOCHS_SKIPPED, Ordering::Release);
+        if planted(Bug::TakeOverWithoutZeroing) {
+            return Ok(());
+        }
+        self.remove_next_file(applier)?;
+        applier.file.zero_from(applier.offset)?;
+        Ok(())
+    }
+
+    /// Removes a log file that was made and not begun: it would cut the log short.
+    fn remove_next_file(&self, applier: &Applier) -> Result<()> {
+        let (dir, name) = (self.log_dir(), file_name(applier.file.number() + 1));
+        match self.media.remove(&dir.join(&name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.and_then(|()| self.media.sync_dir(&dir)),
+        }
+        .map_err(|error| Error::io(format!("removing unused log file {}", dir.join(name).display()), error))
+    }
+
+    /// Makes the incarnation durable before anything is made in its name (rule 4).
+    fn make_writable(&self, applier: &mut Applier) -> Result<()> {
+        let words = self.control.words();
+        if words.writable.load(Ordering::Acquire) != 0 {
+            return Ok(());
+        }
+        // What recovery accepted may be in the page cache alone, with half a record behind it.
+        self.remove_next_file(applier)?;
+        applier.file.zero_from(applier.offset)?;
+        self.settle_recovered(applier)?;
+        self.replace_manifest(|manifest| {
+            manifest.incarnation = words.incarnation.load(Ordering::Acquire);
+            manifest.clean_end = applier.offset;
+        })?;
+        words.writable.store(1, Ordering::Release);
+        self.make_reserve();
+        self.adopt(applier)
+    }
+
+    /// Ends the current log file and begins the next one. Under the commit lock.
+    pub(super) fn roll(&self, applier: &mut Applier, bytes: u64) -> Result<()> {
+        if !planted(Bug::RollWithoutSync) {
+            self.sync_or_poison(applier.offset)?;
+        }
+        let words = self.control.words();
+        let grown = (applier.file.header.capacity + HEADER_BYTES) * 2;
+        let header = |length: u64| LogHeader {
+            container: self.container,
+            number: applier.file.number() + 1,
+            base: applier.offset,
+            chain: applier.chain,
+            epoch: applier.epoch,
+            term: words.term.load(Ordering::Acquire),
+            capacity: length.max(bytes + HEADER_BYTES) - HEADER_BYTES,
+        };
+        let create =
+            |header| LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[]);
+        let file = match create(header(grown.min(self.options.log_bytes * LOG_GROWTH_MAX))) {
+            // A shorter one may still fit.
+            Err(error) if error.kind() == ErrorKind::NoSpace => create(header(self.options.log_bytes))?,
+            other => other?,
+        };
+        words.log_file.store(file.number(), Ordering::Release);
+        self.switch_file(applier, file);
+        self.background.wake();
+        Ok(())
+    }
+}
