@@ -121,7 +121,8 @@ class Lmdb:
 
     def get(self, key: bytes) -> bytes | None:
         with self.environment.begin() as transaction:
-            return transaction.get(key)
+            value: bytes | None = transaction.get(key)
+            return value
 
     def put_many(self, entries: dict[bytes, bytes]) -> None:
         with self.environment.begin(write=True) as transaction:
@@ -154,7 +155,8 @@ class RocksDict:
         self.db[key] = value
 
     def get(self, key: bytes) -> bytes | None:
-        return self.db.get(key)
+        value: bytes | None = self.db.get(key)
+        return value
 
     def put_many(self, entries: dict[bytes, bytes]) -> None:
         batch = self.module.WriteBatch(raw_mode=True)
@@ -188,7 +190,9 @@ def rate(count: int, clock: Callable[[], float], work: Callable[[], object]) -> 
     return (clock() - begun) * 1e6 / count
 
 
-def one_round(make: Callable[[Path, bool], Store], directory: Path, count: int, seed: int) -> dict[str, float]:
+def one_round(
+    make: Callable[[Path, bool], Store], directory: Path, count: int, seed: int
+) -> dict[str, float]:
     chance = random.Random(seed)
     keys = [chance.randbytes(16) for _ in range(count)]
     entries = dict.fromkeys(keys, VALUE)
@@ -213,7 +217,9 @@ def one_round(make: Callable[[Path, bool], Store], directory: Path, count: int, 
 
     synced = max(count // 100, 50)
     store = make(directory / "sync", True)
-    figures["put, synced (wall)"] = rate(synced, wall, lambda: [store.put(key, VALUE) for key in keys[:synced]])
+    figures["put, synced (wall)"] = rate(
+        synced, wall, lambda: [store.put(key, VALUE) for key in keys[:synced]]
+    )
     store.close()
     return figures
 
@@ -255,7 +261,8 @@ def measure(count: int, rounds: int, directory: Path) -> tuple[dict[str, dict[st
                 figures.setdefault(name, {}).setdefault(what, []).append(figure)
             print(f"round {number + 1} of {rounds}: {name}")
     medians = {
-        name: {what: statistics.median(rounds) for what, rounds in found.items()} for name, found in figures.items()
+        name: {what: statistics.median(rounds) for what, rounds in found.items()}
+        for name, found in figures.items()
     }
     return medians, statistics.median(floors)
 
@@ -276,7 +283,9 @@ def table(medians: dict[str, dict[str, float]], sync_floor: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=100_000, help="keys (100,000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (3)")
     parser.add_argument("--directory", type=Path, default=None, help="where to work (a temporary directory)")
@@ -287,7 +296,9 @@ def main() -> None:
     text = table(medians, sync_floor)
     print(text)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    heading = f"Microseconds an operation, and how many times Millpond's; {arguments.count:,} keys; {machine}.\n\n"
+    heading = (
+        f"Microseconds an operation, and how many times Millpond's; {arguments.count:,} keys; {machine}.\n\n"
+    )
     arguments.output.with_suffix(".md").write_text(heading + text + "\n")
     results = {"count": arguments.count, "machine": machine, "sync_floor": sync_floor, "medians": medians}
     arguments.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")

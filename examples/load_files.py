@@ -45,14 +45,6 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr)
 
 
-def size_of(text: str) -> int:
-    units = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-    for unit, factor in units.items():
-        if text.endswith(unit):
-            return int(float(text.removesuffix(unit)) * factor)
-    return int(text)
-
-
 def find_files(directories: list[str], limit_bytes: int) -> Iterator[tuple[bytes, int]]:
     """Regular files, their paths as bytes and their sizes, up to a total size."""
     total = 0
@@ -157,11 +149,15 @@ def report(done: str, count: int, total_bytes: int, seconds: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["load", "verify"])
     parser.add_argument("container")
     parser.add_argument("directories", nargs="*")
-    parser.add_argument("--limit", type=size_of, default=size_of("1GiB"), help="bytes to load at the most (1GiB)")
+    parser.add_argument(
+        "--limit", type=millpond.parse_size, default=1 << 30, help="bytes to load at the most (1GiB)"
+    )
     arguments = parser.parse_args()
     with millpond.Container.open(arguments.container) as container:
         if arguments.what == "load":

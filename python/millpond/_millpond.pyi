@@ -1,15 +1,18 @@
-"""The native half of the package: its classes are documented beside this file, one stub a class."""
+"""The native half of the package, by class: pools, containers, dictionaries, and what streams need."""
 
+import builtins
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from os import PathLike
 from pathlib import Path
-from typing import final
+from types import TracebackType
+from typing import ClassVar, Generic, Literal, Self, TypeAlias, final, overload
+from uuid import UUID
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, TypeVar
 
-from ._container import Container as Container
-from ._dict import Dict as Dict
-from ._dict import DictIterator as DictIterator
-from ._dict import DictRange as DictRange
-from ._pool import Pool as Pool
+from ._info import CheckReport, ContainerInfo, ContainerSummary, PoolInfo, PoolSummary
+from ._streams import ValueReader, ValueWriter
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
 
 __all__ = [
     "Container",
@@ -25,6 +28,11 @@ __all__ = [
     "run_cli",
     "version",
 ]
+
+_Key: TypeAlias = str | Buffer
+_K = TypeVar("_K", bound=str | Buffer)
+_T = TypeVar("_T")
+_Yield = TypeVar("_Yield", covariant=True, default=bytes)
 
 def home() -> Path:
     """The directory that holds the pools known by label alone.
@@ -47,6 +55,484 @@ def version() -> str:
 
 def run_cli(arguments: list[str], /) -> int:
     """Runs the command line on the given arguments, the program's name first, and answers its exit code."""
+
+@final
+class Pool:
+    """A quota of space, and the containers that share it.
+
+    As a context manager it closes itself. A pickle of it is its place, not its content.
+    """
+
+    @staticmethod
+    def create(
+        location: str | PathLike[str],
+        *,
+        size: int | str | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> Pool:
+        """Creates a pool.
+
+        Args:
+            location: A label, which places the pool under :func:`millpond.home`; a URL, such as
+                ``file:///data/lab`` or ``mem:scratch``; or a path object, for any directory.
+            size: The quota of allocated bytes: an int, or a text such as ``"1GiB"``. None is no quota.
+            properties: Settings that the product knows.
+
+        Raises:
+            AlreadyExistsError: If there is a pool at that place.
+            InvalidArgumentError: If the location isn't one.
+        """
+
+    @staticmethod
+    def open(location: str | PathLike[str]) -> Pool:
+        """Opens a pool by its label, UUID, URL or path.
+
+        Raises:
+            NotFoundError: If there is none; the message says where it was looked for.
+        """
+
+    @staticmethod
+    def list() -> builtins.list[PoolSummary]:
+        """The pools under :func:`millpond.home`, by label."""
+
+    @staticmethod
+    def destroy(location: str | PathLike[str], *, force: bool = False) -> None:
+        """Destroys a pool.
+
+        Args:
+            location: Its label, UUID, URL or path.
+            force: Destroy it although it has containers, open ones too: their handles then raise
+                :class:`ClosedError`.
+
+        Raises:
+            BusyError: If it has containers, unless forced.
+        """
+
+    @property
+    def label(self) -> str:
+        """The name that people gave it."""
+
+    @property
+    def uuid(self) -> UUID:
+        """What identifies it for ever."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, in full."""
+
+    def query(self) -> PoolInfo:
+        """What the pool is and holds."""
+
+    def create_container(
+        self,
+        label: str | None = None,
+        *,
+        type: str = "PYTHON",
+        durability: Literal["sync", "async"] | None = None,
+        path: str | PathLike[str] | None = None,
+        log_size: int | str | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> Container:
+        """Creates a container, and opens it.
+
+        Args:
+            label: Its name; without one it is found by UUID.
+            type: What it is for: PYTHON, POSIX, HDF5, KV, BLOB and others. Shown, and forbids nothing.
+            durability: When a change counts as done: ``"sync"`` (the default), once it survives a loss
+                of power; ``"async"``, once it survives the death of the process.
+            path: A directory to make that stands for the container in the file system.
+            log_size: Bytes in a file of the commit log.
+            properties: Settings that the product knows.
+
+        Raises:
+            AlreadyExistsError: If the pool has a container of that label.
+        """
+
+    def container(
+        self,
+        name: str,
+        *,
+        read_only: bool = False,
+        durability: Literal["sync", "async"] | None = None,
+    ) -> Container:
+        """Opens a container by its label or UUID.
+
+        Args:
+            name: Its label or UUID.
+            read_only: Refuse every change through this handle.
+            durability: Overrides the container's own, for this handle.
+
+        Raises:
+            NotFoundError: If the pool has none of that name.
+        """
+
+    def containers(self) -> builtins.list[ContainerSummary]:
+        """The pool's containers, by label."""
+
+    def destroy_container(self, name: str, *, force: bool = False) -> None:
+        """Destroys a container, with all that it holds.
+
+        Args:
+            name: Its label or UUID.
+            force: Destroy it although it is open somewhere; its handles then raise :class:`ClosedError`.
+
+        Raises:
+            BusyError: If it is open, unless forced.
+        """
+
+    @property
+    def properties(self) -> Properties:
+        """The settings that the product knows, as a mapping; ``properties["size"] = "2GiB"`` changes one."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """What users note on the pool, as a mutable mapping of texts."""
+
+    def close(self) -> None:
+        """Lets go of the pool, which can't be destroyed while it is open but by force.
+
+        Containers that were opened from it stay open, and keep it open.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    def __reduce__(self) -> tuple[object, tuple[str]]: ...
+    def _repr_html_(self) -> str: ...
+    def _properties(self) -> dict[str, str]: ...
+    def _set_property(self, name: str, value: str) -> None: ...
+    def _attributes(self) -> dict[str, str]: ...
+    def _set_attribute(self, name: str, value: str) -> None: ...
+    def _delete_attribute(self, name: str) -> None: ...
+
+@final
+class Container:
+    """A store of its own in a pool: what it holds is committed together.
+
+    As a context manager it closes itself. A pickle of it is its place, not its content.
+    """
+
+    @staticmethod
+    def open(
+        name: str | PathLike[str],
+        *,
+        read_only: bool = False,
+        durability: Literal["sync", "async"] | None = None,
+    ) -> Container:
+        """Opens a container by name.
+
+        Args:
+            name: ``"POOL/CONTAINER"``; a URL, such as ``"file:///data/lab/kv"`` or ``"mem:scratch/kv"``;
+                or the path of a directory that stands for a container.
+            read_only: Refuse every change through this handle.
+            durability: Overrides the container's own, for this handle.
+
+        Raises:
+            NotFoundError: If there is none; the message says where it was looked for.
+        """
+
+    @staticmethod
+    def open_path(
+        path: str | PathLike[str],
+        *,
+        read_only: bool = False,
+        durability: Literal["sync", "async"] | None = None,
+    ) -> Container:
+        """Opens the container that a directory of the file system stands for.
+
+        Raises:
+            NotFoundError: If the directory stands for none.
+        """
+
+    @property
+    def label(self) -> str | None:
+        """The name that people gave it, if any."""
+
+    @property
+    def uuid(self) -> UUID:
+        """What identifies it for ever."""
+
+    @property
+    def pool(self) -> Pool:
+        """The pool that it is in."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, in full."""
+
+    @property
+    def type(self) -> str:
+        """What it is for, in upper case."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this handle refuses every change."""
+
+    @property
+    def durability(self) -> Literal["sync", "async"]:
+        """When a change through this handle counts as done."""
+
+    def dict(self, name: str) -> Dict:
+        """The dictionary of that name.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+
+    def create_dict(self, name: str) -> Dict:
+        """Creates a dictionary.
+
+        Raises:
+            AlreadyExistsError: If there is one of that name.
+        """
+
+    def open_or_create_dict(self, name: str) -> Dict:
+        """The dictionary of that name, created if there is none."""
+
+    def destroy_dict(self, name: str) -> None:
+        """Destroys a dictionary, with all that it holds.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    @property
+    def dicts(self) -> Dicts:
+        """The container's dictionaries, as a mapping of names."""
+
+    def query(self) -> ContainerInfo:
+        """What the container is and holds, without scanning it."""
+
+    def flush(self) -> None:
+        """Makes everything that was put so far survive a loss of power."""
+
+    def compact(self) -> None:
+        """Merges what is worth merging and gives back the space of what was deleted.
+
+        It happens in the background by itself; this does it now.
+        """
+
+    def check(self, *, repair: bool = False) -> CheckReport:
+        """Reads every stored byte and compares it with its checksum.
+
+        Args:
+            repair: Give dictionaries that lost their name a new one, so that they can be opened.
+        """
+
+    def close(self) -> None:
+        """Makes everything durable and lets go of the container.
+
+        What was made from this handle, dictionaries too, then raises :class:`ClosedError`.
+        """
+
+    @property
+    def properties(self) -> Properties:
+        """The settings that the product knows, as a mapping."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """What users note on the container, as a mutable mapping of texts."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: builtins.type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    def __reduce__(self) -> tuple[object, tuple[str, bool, str]]: ...
+    def _repr_html_(self) -> str: ...
+    def _dict_names(self) -> list[str]: ...
+    def _properties(self) -> builtins.dict[str, str]: ...
+    def _set_property(self, name: str, value: str) -> None: ...
+    def _attributes(self) -> builtins.dict[str, str]: ...
+    def _set_attribute(self, name: str, value: str) -> None: ...
+    def _delete_attribute(self, name: str) -> None: ...
+
+@final
+class Dict(MutableMapping[bytes, bytes]):
+    """A persistent, ordered dictionary.
+
+    Keys are bytes-like, up to 1,024 bytes; a str stands for its UTF-8. Values are bytes-like, of any
+    length. Both come back as bytes, keys in ascending order. What is put is visible to other threads
+    and processes when the call returns, and as durable as the container promises.
+    """
+
+    @property
+    def name(self) -> str:
+        """The dictionary's name in its container."""
+
+    @property
+    def container(self) -> Container:
+        """The container that it is in."""
+
+    @overload
+    def get(self, key: _Key, default: None = None, /) -> bytes | None: ...
+    @overload
+    def get(self, key: _Key, default: _T, /) -> bytes | _T:
+        """The value of a key, or the default."""
+
+    def value_length(self, key: _Key, /) -> int:
+        """Bytes in the value of a key, without reading it.
+
+        Raises:
+            KeyNotFound: If there is no such key.
+        """
+
+    def put(self, key: _Key, value: Buffer, /) -> bool:
+        """Sets the value of a key; answers whether the key existed."""
+
+    def discard(self, key: _Key, /) -> bool:
+        """Removes a key if it is there; answers whether it was."""
+
+    @overload
+    def pop(self, key: _Key, /) -> bytes: ...
+    @overload
+    def pop(self, key: _Key, default: _T, /) -> bytes | _T:
+        """Removes a key and answers its value, in one step; the default, if given, when it isn't there.
+
+        Raises:
+            KeyNotFound: If there is no such key and no default.
+        """
+
+    def popitem(self) -> tuple[bytes, bytes]:
+        """Removes the greatest key and answers it with its value, in one step.
+
+        Raises:
+            KeyNotFound: If the dictionary is empty.
+        """
+
+    def setdefault(self, key: _Key, default: Buffer, /) -> bytes:
+        """The value of a key, which is set to the default first if it isn't there, in one step."""
+
+    def bput(self, entries: Mapping[_K, Buffer] | Iterable[tuple[_Key, Buffer]], /) -> None:
+        """Sets many keys in one atomic commit.
+
+        Args:
+            entries: A mapping, or pairs of key and value; of equal keys, the last one wins.
+        """
+
+    def apply(self, changes: Mapping[_K, Buffer | None] | Iterable[tuple[_Key, Buffer | None]], /) -> None:
+        """Sets many keys and removes others in one atomic commit.
+
+        Args:
+            changes: A mapping, or pairs of key and value; a value of None removes the key.
+        """
+
+    def bget(self, keys: Iterable[_K], /) -> dict[_K, bytes | None]:
+        """The values of many keys, as of one moment; None where there is no such key.
+
+        Args:
+            keys: The keys. A dict is filled in place, whatever its values were, and returned;
+                anything else makes a new one.
+        """
+
+    def dump(self) -> dict[bytes, bytes]:
+        """Everything, as a plain dict, as of one moment."""
+
+    def copy(self) -> dict[bytes, bytes]:
+        """Everything, as a plain dict, as of one moment."""
+
+    def update(  # type: ignore[override]
+        self,
+        other: Mapping[_K, Buffer] | Iterable[tuple[_Key, Buffer]] = (),
+        /,
+        **keywords: Buffer,
+    ) -> None:
+        """Sets many keys in one atomic commit, as :meth:`bput` does."""
+
+    def clear(self) -> None:
+        """Removes everything."""
+
+    def keys(self) -> DictKeys:
+        """The keys, in order: a live view, with the operations of a set."""
+
+    def items(self) -> DictItems:
+        """The entries, in the order of their keys: a live view."""
+
+    def values(self) -> DictValues:
+        """The values, in the order of their keys: a live view."""
+
+    def range(
+        self,
+        start: _Key | None = None,
+        stop: _Key | None = None,
+        *,
+        prefix: _Key | None = None,
+        reverse: bool = False,
+        after: _Key | None = None,
+    ) -> DictRange:
+        """A part of the dictionary, to iterate over in order.
+
+        Args:
+            start: The least key.
+            stop: The key to stop before.
+            prefix: What the keys begin with.
+            reverse: From great keys to small ones.
+            after: The last key seen, to resume an iteration behind it.
+        """
+
+    def reader(self, key: _Key, /) -> ValueReader:
+        """The value of a key as a binary file, read in bounded memory.
+
+        Raises:
+            KeyNotFound: If there is no such key.
+        """
+
+    def writer(self, key: _Key, /) -> ValueWriter:
+        """A binary file that becomes the value of a key when it is committed, written in bounded memory."""
+
+    def __getitem__(self, key: _Key, /) -> bytes: ...
+    def __setitem__(self, key: _Key, value: Buffer, /) -> None: ...
+    def __delitem__(self, key: _Key, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __iter__(self) -> DictIterator[bytes]: ...
+    def __reversed__(self) -> DictIterator[bytes]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ior__(self, other: Mapping[_K, Buffer] | Iterable[tuple[_Key, Buffer]], /) -> Self: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    def __reduce__(self) -> tuple[object, tuple[str, str, bool, str]]: ...
+    def _repr_html_(self) -> str: ...
+
+@final
+class DictRange:
+    """A range of a dictionary's keys, in one direction.
+
+    It holds nothing: each iteration reads the entries as they are when it begins.
+    """
+
+    def keys(self) -> DictIterator[bytes]:
+        """Iterates over the keys."""
+
+    def values(self) -> DictIterator[bytes]:
+        """Iterates over the values."""
+
+    def items(self) -> DictIterator[tuple[bytes, bytes]]:
+        """Iterates over the entries, as pairs."""
+
+    def __iter__(self) -> DictIterator[bytes]: ...
+    def __reversed__(self) -> DictIterator[bytes]: ...
+    def __contains__(self, key: object, /) -> bool: ...
+
+@final
+class DictIterator(Iterator[_Yield], Generic[_Yield]):
+    """Iterates over a dictionary in the order of its keys, as it was when the iteration began."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _Yield: ...
 
 @final
 class NativeReader:

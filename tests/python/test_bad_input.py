@@ -6,11 +6,13 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import millpond
 import pytest
+import workers
 from millpond import Container, Dict, Pool
 
 UUID = "12345678-1234-1234-1234-123456789012"
@@ -92,7 +94,6 @@ def test_a_value_over_the_quota() -> None:
                 kv[f"{round_number}-{number}"] = bytes([round_number]) * 1_000_000
         assert len(kv) > 10
         kv.apply(dict.fromkeys((key for key in kv if key != b"kept"), None))
-        kv.container.compact()
     assert kv == {"kept": b"k" * 1_000_000}
     assert pool.query().used <= 32 << 20
     assert kv.container.check().healthy
@@ -236,11 +237,45 @@ def test_check_finds_what_is_damaged(closed: Path) -> None:
 # ---- permissions
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_directory(tmp_path: Path) -> None:
-    (tmp_path / "sealed").mkdir(mode=0o500)
-    with pytest.raises(millpond.PermissionDeniedError, match="sealed"):
-        Pool.create(f"file://{tmp_path}/sealed/pool")
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that every user may read, as those of pytest aren't."""
+    with tempfile.TemporaryDirectory(prefix="millpond-users-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def as_nobody(work: Callable[[], object]) -> str:
+    """Answers what `work` answers a user without rights: another one, if this is root."""
+
+    def drop_rights() -> object:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        return work()
+
+    return workers.in_child(drop_rights)
+
+
+def test_a_read_only_directory(open_to_all: Path) -> None:
+    sealed = open_to_all / "sealed"
+    sealed.mkdir(mode=0o555)
+    answer = as_nobody(lambda: Pool.create(f"file://{sealed}/pool"))
+    assert answer.startswith("PermissionDeniedError: ")
+    assert str(sealed) in answer
+    assert list(sealed.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_another_users_pool(open_to_all: Path) -> None:
+    url = f"file://{open_to_all}/pool"
+    pool = Pool.create(url)
+    kv = pool.create_container("kv").create_dict("d")
+    for use in (lambda: Pool.open(url), lambda: Container.open(f"{url}/kv")):
+        answer = as_nobody(use)
+        assert answer.startswith("PermissionDeniedError: "), answer
+        assert str(open_to_all / "pool") in answer
+    kv["a"] = b"1"
+    assert kv == {"a": b"1"}
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:

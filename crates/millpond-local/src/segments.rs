@@ -10,7 +10,10 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId, SegmentWriter, limits};
@@ -38,6 +41,8 @@ pub(crate) struct SegmentPool {
     container: Uuid,
     space: Arc<dyn Space>,
     inner: Mutex<Inner>,
+    /// Whether values were given up whose bytes are still in segments.
+    wasted: AtomicBool,
 }
 
 #[derive(Default)]
@@ -73,7 +78,7 @@ impl fmt::Debug for SegmentPool {
 
 impl SegmentPool {
     pub(crate) fn new(media: Arc<dyn Media>, dir: PathBuf, container: Uuid, space: Arc<dyn Space>) -> Self {
-        Self { media, dir, container, space, inner: Mutex::default() }
+        Self { media, dir, container, space, inner: Mutex::default(), wasted: AtomicBool::new(false) }
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -159,6 +164,11 @@ impl SegmentPool {
     /// Segments that this process made.
     pub(crate) fn own(&self) -> Vec<SegmentId> {
         self.inner().own.iter().copied().collect()
+    }
+
+    /// Whether values were given up, since this was last asked, whose bytes are still in segments.
+    pub(crate) fn take_wasted(&self) -> bool {
+        self.wasted.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the segment waits for a next writer, so that it can be sealed at any time.
@@ -336,6 +346,19 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Forgets the value that is being written, and gives its space back.
+    fn give_up_value(&mut self) {
+        if let Some(file) = &mut self.file {
+            self.charged += file.abandon();
+        }
+        if !self.finished.is_empty() {
+            self.finished.clear();
+            self.pool.wasted.store(true, Ordering::Relaxed);
+        }
+        self.pool.space.release(std::mem::take(&mut self.charged));
+        self.written = 0;
+    }
+
     fn charge_space(&self, bytes: u64) -> Result<()> {
         if self.reclaim.is_some() {
             return self.pool.space.charge(bytes);
@@ -365,10 +388,10 @@ impl SegmentWriter for Writer<'_> {
             };
             file.append(bytes)
         })();
-        if appended.is_err() {
-            self.finished.clear();
-            if let Some(file) = &mut self.file {
-                file.abandon();
+        if let Err(error) = &appended {
+            self.give_up_value();
+            if error.kind() == ErrorKind::NoSpace {
+                self.pool.space.recount();
             }
         }
         appended
@@ -389,24 +412,21 @@ impl SegmentWriter for Writer<'_> {
     }
 
     fn abandon(&mut self) {
-        if let Some(file) = &mut self.file {
-            file.abandon();
-        }
-        self.finished.clear();
-        self.pool.space.release(std::mem::take(&mut self.charged));
-        self.written = 0;
+        self.give_up_value();
         // Nothing names them, as if a commit had taken them and dropped them again.
+        if !self.handed_out.is_empty() {
+            self.pool.wasted.store(true, Ordering::Relaxed);
+        }
         self.pool.committed(std::mem::take(&mut self.handed_out).into_iter());
     }
 }
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        if let Some(mut file) = self.file.take() {
-            file.abandon();
+        self.give_up_value();
+        if let Some(file) = self.file.take() {
             self.pool.give_back(file);
         }
-        self.pool.space.release(self.charged);
     }
 }
 

@@ -15,6 +15,10 @@ pub trait Space: Send + Sync {
 
     /// Counts `bytes` less.
     fn release(&self, bytes: u64);
+
+    /// Counts the files anew: what was charged for bytes that were given up again may have been
+    /// left out of a count in between.
+    fn recount(&self) {}
 }
 
 /// No quota.

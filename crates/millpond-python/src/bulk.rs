@@ -11,6 +11,7 @@ use crate::{
     arguments::{Key, Value},
     errors::Result,
     iterator::{Batches, Shape},
+    value::to_python,
 };
 
 type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -63,7 +64,7 @@ pub fn get<'py>(dict: &millpond::Dict, keys: &Bound<'py, PyAny>) -> Result<Bound
         Err(_) => PyDict::new(py),
     };
     for (key, value) in objects.iter().zip(values) {
-        answer.set_item(key, value.map(|value| PyBytes::new(py, &value)))?;
+        answer.set_item(key, value.map(|value| to_python(py, &value)).transpose()?)?;
     }
     Ok(answer)
 }
@@ -73,7 +74,7 @@ pub fn dump<'py>(dict: &millpond::Dict, py: Python<'py>) -> Result<Bound<'py, Py
     let answer = PyDict::new(py);
     let mut batches = py.detach(|| dict.iter().map(|iter| Batches::new(iter, Shape::Items)))?;
     while let Some((key, value)) = batches.next(py)? {
-        answer.set_item(PyBytes::new(py, key), PyBytes::new(py, value))?;
+        answer.set_item(PyBytes::new(py, key), to_python(py, value)?)?;
     }
     Ok(answer)
 }

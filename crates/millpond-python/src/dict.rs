@@ -14,6 +14,7 @@ use crate::{
     iterator::{DictIterator, Shape},
     package,
     range::DictRange,
+    value::to_python,
 };
 
 /// A persistent, ordered dictionary.
@@ -73,14 +74,17 @@ impl Dict {
         default: Option<Bound<'py, PyAny>>,
     ) -> Result<Option<Bound<'py, PyAny>>> {
         let found = py.detach(|| self.inner.get(key.as_ref()))?;
-        Ok(found.map(|value| PyBytes::new(py, &value).into_any()).or(default))
+        match found {
+            Some(value) => Ok(Some(to_python(py, &value)?.into_any())),
+            None => Ok(default),
+        }
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> Result<Bound<'py, PyBytes>> {
         let py = key.py();
         let bytes: Key<'_> = key.extract()?;
         match py.detach(|| self.inner.get(bytes.as_ref()))? {
-            Some(value) => Ok(PyBytes::new(py, &value)),
+            Some(value) => Ok(to_python(py, &value)?),
             None => Err(self.missing(key).into()),
         }
     }
@@ -130,7 +134,7 @@ impl Dict {
         let py = key.py();
         let bytes: Key<'_> = key.extract()?;
         match (py.detach(|| self.inner.take(bytes.as_ref()))?, default.0) {
-            (Some(value), _) => Ok(PyBytes::new(py, &value).into_any()),
+            (Some(value), _) => Ok(to_python(py, &value)?.into_any()),
             (None, Some(default)) => Ok(default),
             (None, None) => Err(self.missing(key).into()),
         }
@@ -139,7 +143,7 @@ impl Dict {
     /// Removes the greatest key and answers it with its value, in one step.
     fn popitem<'py>(&self, py: Python<'py>) -> Result<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
         match py.detach(|| self.inner.take_last())? {
-            Some((key, value)) => Ok((PyBytes::new(py, &key), PyBytes::new(py, &value))),
+            Some((key, value)) => Ok((PyBytes::new(py, &key), to_python(py, &value)?)),
             None => Err(self.missing(py.None().bind(py)).into()),
         }
     }
@@ -151,8 +155,8 @@ impl Dict {
         let value: Value<'_> = default.extract()?;
         let existing = py.detach(|| self.inner.insert_if_absent(key.as_ref(), value.as_ref()))?;
         Ok(match existing {
-            Some(existing) => PyBytes::new(py, &existing),
-            None => PyBytes::new(py, value.as_ref()),
+            Some(existing) => to_python(py, &existing)?,
+            None => to_python(py, value.as_ref())?,
         })
     }
 

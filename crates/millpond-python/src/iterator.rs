@@ -17,6 +17,7 @@ use pyo3::{prelude::*, sync::MutexExt, types::PyBytes};
 use crate::{
     errors::Result,
     handle::{Maker, Owned},
+    value::to_python,
 };
 
 /// Entries in the first batch; each further one has twice as many.
@@ -74,8 +75,8 @@ impl DictIterator {
         let Some((key, value)) = batches.next(py)? else { return Ok(None) };
         Ok(Some(match self.shape {
             Shape::Keys => PyBytes::new(py, key).into_any(),
-            Shape::Values => PyBytes::new(py, value).into_any(),
-            Shape::Items => (PyBytes::new(py, key), PyBytes::new(py, value)).into_pyobject(py)?.into_any(),
+            Shape::Values => to_python(py, value)?.into_any(),
+            Shape::Items => (PyBytes::new(py, key), to_python(py, value)?).into_pyobject(py)?.into_any(),
         }))
     }
 }

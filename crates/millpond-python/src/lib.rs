@@ -23,6 +23,7 @@ mod pool;
 mod range;
 mod reader;
 mod sizes;
+mod value;
 mod writer;
 
 use pyo3::prelude::*;

@@ -182,7 +182,7 @@ impl Pool {
         Ok(py.detach(|| self.open_handle()?.delete_attribute(name))?)
     }
 
-    /// Lets go of the pool; containers that were opened from it stay open.
+    /// Lets go of the pool, which can't be destroyed while it is open but by force.
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(self.inner.write().unwrap_or_else(PoisonError::into_inner).take()));
     }

@@ -11,8 +11,9 @@ use crate::{
     iterator::{DictIterator, Shape},
 };
 
-/// A range of a dictionary's keys. It holds nothing: each iteration reads the entries as they are
-/// when it begins.
+/// A range of a dictionary's keys, in one direction.
+///
+/// It holds nothing: each iteration reads the entries as they are when it begins.
 #[pyclass(frozen, module = "millpond")]
 pub struct DictRange {
     dict: Handle<millpond::Dict>,

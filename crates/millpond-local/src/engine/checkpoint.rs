@@ -138,6 +138,10 @@ impl Engine {
                 manifest.adjust_segment(*segment, *bytes);
             }
             superseded.add_to(manifest);
+            // Those of which nothing lives are named too, so that they are found dead.
+            for segment in finished.iter().flat_map(|tail| tail.segments().into_keys()) {
+                manifest.segments.entry(segment).or_default();
+            }
             manifest.log_file = boundary.file;
             manifest.horizon = manifest.horizon.max(ends.epoch);
         })?;

@@ -38,6 +38,9 @@ const RECLAIM_RECORDS_MIN: u64 = 50_000;
 /// Dead bytes in segments below which nothing is merged for their sake.
 const RECLAIM_BYTES_MIN: u64 = 4 << 20;
 
+/// Dead bytes in segments that a full pool is not searched for.
+const DEAD_BYTES_MIN: u64 = 16 << 10;
+
 /// Bytes to move from segment to segment at a time.
 const MOVE_BYTES: usize = 1 << 20;
 
@@ -83,18 +86,19 @@ impl Engine {
         if superseded >= RECLAIM_RECORDS_MIN && superseded * 2 >= records {
             return true;
         }
-        let dead = self.dead_bytes(state);
+        let dead = self.dead_bytes(state, 2);
         dead >= RECLAIM_BYTES_MIN + 2 * self.dead_after_merge.load(Ordering::Relaxed)
     }
 
-    /// Bytes that moving what lives out of segments that are mostly dead would give back.
-    fn dead_bytes(&self, state: &State) -> u64 {
+    /// Bytes that moving what lives out of segments of which one in `part` bytes is dead would give
+    /// back.
+    fn dead_bytes(&self, state: &State, part: u64) -> u64 {
         let mut dead = 0;
         for (segment, entry) in &state.manifest.segments {
             if self.may_take(*segment) || self.segments.is_idle(*segment) {
                 let length = self.segment_length(*segment);
                 let unused = length.saturating_sub(stored_bytes(entry.live - entry.superseded));
-                if unused * 2 >= length {
+                if unused * part >= length {
                     dead += unused;
                 }
             }
@@ -128,11 +132,19 @@ impl Engine {
 
     /// Gives back what is dead because the pool is full; answers whether anything may have been.
     pub(super) fn reclaim(&self) -> Result<bool> {
-        let manifest = self.state().manifest.clone();
-        let superseded = self.superseded.records.swap(0, Ordering::AcqRel) + manifest.superseded_records;
-        if superseded == 0 {
-            return Ok(false);
+        let wasted = self.segments.take_wasted();
+        self.superseded.records.store(0, Ordering::Relaxed);
+        // What other processes superseded is known when the log is in runs, and segments that hold
+        // nothing else go then.
+        let has_log = self.state().tails.iter().any(|tail| !tail.is_empty());
+        if has_log {
+            self.checkpoint(true)?;
         }
+        let state = self.state();
+        if !wasted && state.manifest.superseded_records == 0 && self.dead_bytes(&state, 4) < DEAD_BYTES_MIN {
+            return Ok(has_log);
+        }
+        drop(state);
         self.compact_all()?;
         Ok(true)
     }
@@ -283,7 +295,7 @@ impl Engine {
         self.adopt(&mut lock(&self.applier))?;
         if ids.len() == state.runs.len() {
             // What is dead even now, others use, or retained epochs: no reason to merge again.
-            self.dead_after_merge.store(self.dead_bytes(&self.state()), Ordering::Relaxed);
+            self.dead_after_merge.store(self.dead_bytes(&self.state(), 2), Ordering::Relaxed);
         }
         let mut obsolete = lock(&self.obsolete);
         for run in runs {

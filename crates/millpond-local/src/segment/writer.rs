@@ -39,7 +39,10 @@ enum Value {
         length: u64,
     },
     /// A write failed: the value can't be finished.
-    Lost,
+    Lost {
+        offset: u64,
+        length: u64,
+    },
 }
 
 impl SegmentFile {
@@ -67,7 +70,7 @@ impl SegmentFile {
             return Ok(());
         }
         match &mut self.value {
-            Value::Lost => return Err(self.lost()),
+            Value::Lost { .. } => return Err(self.lost()),
             Value::Begun { length, .. } => *length += bytes.len() as u64,
             Value::None => {
                 self.value = Value::Begun { offset: self.written, length: bytes.len() as u64 };
@@ -101,31 +104,51 @@ impl SegmentFile {
         let (offset, length) = match self.value {
             Value::None => return Ok(None),
             Value::Begun { offset, length } => (offset, length),
-            Value::Lost => {
+            Value::Lost { .. } => {
                 let lost = self.lost();
                 self.abandon();
                 return Err(lost);
             }
         };
         self.end_frame();
-        let written = self.write();
-        self.abandon();
-        written?;
+        if let Err(error) = self.write() {
+            self.abandon();
+            return Err(error);
+        }
+        self.value = Value::None;
         Ok(Some(Extent { segment: self.id, offset, length }))
     }
 
-    /// Forgets the value that is being written; the next one begins behind what the file holds.
-    pub(crate) fn abandon(&mut self) {
-        self.value = Value::None;
+    /// Forgets the value that is being written, and cuts off what of it is in the file; answers how
+    /// many of its bytes that were.
+    pub(crate) fn abandon(&mut self) -> u64 {
+        self.forget_buffer();
+        match std::mem::replace(&mut self.value, Value::None) {
+            Value::None => 0,
+            // Nothing owns what lies behind, and nobody else writes here.
+            Value::Begun { offset, length } | Value::Lost { offset, length } => {
+                match self.file.set_length(offset) {
+                    Ok(()) => {
+                        self.written = offset;
+                        length
+                    }
+                    // Then it stays, as dead bytes of the segment.
+                    Err(_) => 0,
+                }
+            }
+        }
+    }
+
+    fn forget_buffer(&mut self) {
         self.buffer.clear();
         self.frame_at = 0;
     }
 
-    /// How long the file is, with what is not written yet.
     pub(crate) fn id(&self) -> SegmentId {
         self.id
     }
 
+    /// How long the file is, with what is not written yet.
     pub(crate) fn length(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
@@ -140,13 +163,14 @@ impl SegmentFile {
         let written = self.file.write_all_at(&self.buffer, self.written);
         if let Err(error) = written {
             // What did reach the file is not counted: nothing owns it, and it is overwritten.
-            self.abandon();
-            self.value = Value::Lost;
+            self.forget_buffer();
+            if let Value::Begun { offset, length } = self.value {
+                self.value = Value::Lost { offset, length };
+            }
             return Err(self.identity.io("write", error));
         }
         self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        self.frame_at = 0;
+        self.forget_buffer();
         Ok(())
     }
 

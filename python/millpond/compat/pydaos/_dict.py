@@ -32,7 +32,7 @@ _K = TypeVar("_K", bound=KeyLike)
 _MISSING: Any = object()
 
 
-class DDict(MutableMapping[KeyLike, Any]):
+class DDict(MutableMapping[Any, Any]):
     """A dictionary of a container.
 
     A key is a str or bytes (``"a"`` and ``b"a"`` are one key), and comes back as a str. A value is a
