@@ -165,7 +165,8 @@ class RocksDict:
         self.db.write(batch, self.options)
 
     def get_many(self, keys: list[bytes]) -> object:
-        return self.db.get(keys)
+        wanted: list[str | int | float | bytes | bool] = [*keys]
+        return self.db.get(wanted)
 
     def scan(self) -> Iterator[object]:
         return iter(self.db.items())
