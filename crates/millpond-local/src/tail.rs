@@ -148,6 +148,11 @@ impl Tail {
         self.bulk.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many runs of bulk commits there are.
+    pub(crate) fn bulk_count(&self) -> usize {
+        self.bulk_count.load(Ordering::Acquire)
+    }
+
     /// Segments that records of this tail point to, and how many of their bytes, superseded
     /// versions included.
     pub(crate) fn segments(&self) -> BTreeMap<SegmentId, u64> {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Engine;
+use super::{Engine, checkpoint::BULK_RUNS};
 use crate::bugs::{self, Bug, planted};
 
 /// How long what is unsynced may wait (rule 6 says half a second).
@@ -89,8 +89,12 @@ impl Engine {
         if !planted(Bug::NoPeriodicSync) {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
         }
-        if self.state().tails.len() > 1 {
-            self.checkpoint(false)?;
+        let (files, has_bulk) = {
+            let state = self.state();
+            (state.tails.len(), state.bulk_count() >= BULK_RUNS)
+        };
+        if files > 1 || has_bulk {
+            self.checkpoint(has_bulk)?;
         }
         self.reclaim_segments()?;
         while self.compact_step()? {

@@ -30,6 +30,12 @@ use crate::{
 /// Finished log files that may wait for a checkpoint before writers have to.
 const BACKLOG_FILES_MAX: usize = 2;
 
+/// Runs of bulk commits that are handed to the manifest together, so that they can be merged.
+pub(super) const BULK_RUNS: usize = 4;
+
+/// Runs of bulk commits above which a writer hands them over itself.
+const BACKLOG_BULK_MAX: usize = 4 * BULK_RUNS;
+
 /// Runs above which writers have to wait for a merge.
 const BACKLOG_RUNS_MAX: usize = 48;
 
@@ -40,11 +46,13 @@ impl Engine {
     /// Makes a writer wait while checkpoints or merges are behind, so that memory and reads stay
     /// bounded. A full disk doesn't stop it at once: deletes must get through.
     pub(super) fn slow_down(&self) -> Result<()> {
-        let state = self.state();
-        let files = state.tails.len() - 1;
-        let result = if files >= BACKLOG_FILES_MAX {
-            self.checkpoint(false)
-        } else if state.runs.len() >= BACKLOG_RUNS_MAX {
+        let (files, bulk, runs) = {
+            let state = self.state();
+            (state.tails.len() - 1, state.bulk_count(), state.runs.len())
+        };
+        let result = if files >= BACKLOG_FILES_MAX || bulk >= BACKLOG_BULK_MAX {
+            self.checkpoint(bulk >= BACKLOG_BULK_MAX)
+        } else if runs >= BACKLOG_RUNS_MAX {
             self.compact_step().map(drop)
         } else {
             return Ok(());

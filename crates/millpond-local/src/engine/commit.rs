@@ -214,6 +214,7 @@ impl Engine {
         }
         if let Some(bulk) = bulk {
             bulk.keep();
+            self.background.wake();
         }
         let end = applier.offset + bytes;
         let existed = writes.iter().map(|write| write.existed).collect();

@@ -167,7 +167,10 @@ impl Engine {
             // The state pins the files that were just replaced.
             drop(state);
             self.drop_dead_segments()?;
-            self.collect_garbage()
+            self.collect_garbage()?;
+            // A count of the files while runs were written may have missed some, or met some twice.
+            self.options.space.recount();
+            Ok(())
         });
         if result.is_err() {
             guard.abandon();

@@ -100,7 +100,10 @@ impl Engine {
             self.sync_or_poison(applier.offset)?;
         }
         let words = self.control.words();
-        let grown = (applier.file.header.capacity + HEADER_BYTES) * 2;
+        // Longer and longer while they are filled; one that a bulk load ends early is no reason.
+        let length = applier.file.header.capacity + HEADER_BYTES;
+        let is_filled = (applier.offset - applier.file.header.base) * 2 >= length;
+        let grown = if is_filled { length * 2 } else { length };
         let header = |length: u64| LogHeader {
             container: self.container,
             number: applier.file.number() + 1,

@@ -68,6 +68,11 @@ impl State {
         self.epoch.store(epoch.0, Ordering::Release);
     }
 
+    /// Runs of bulk commits that no checkpoint has handed to the manifest, where merges find them.
+    pub(crate) fn bulk_count(&self) -> usize {
+        self.tails.iter().map(|tail| tail.bulk_count()).sum()
+    }
+
     /// The tail that is appended to.
     pub(crate) fn newest_tail(&self) -> &Arc<Tail> {
         &self.tails[0]
