@@ -101,7 +101,8 @@ impl Engine {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
         }
         if self.control.words().writable.load(std::sync::atomic::Ordering::Acquire) != 0 {
-            self.make_reserve();
+            // A disk too full for it is no error yet.
+            let _ = self.make_reserve(&super::lock(&self.applier), 0);
         }
         self.collect_garbage()
     }

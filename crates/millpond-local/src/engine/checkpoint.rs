@@ -97,8 +97,16 @@ impl Engine {
 
     pub(super) fn checkpoint_locked(&self, all: bool) -> Result<()> {
         if all {
+            if self.make_reserve(&lock(&self.applier), 0).is_err() {
+                // What is finished goes first: it gives back the space that the rest needs.
+                self.checkpoint_finished()?;
+            }
             self.end_log_file()?;
         }
+        self.checkpoint_finished()
+    }
+
+    fn checkpoint_finished(&self) -> Result<()> {
         self.catch_up()?;
         let state = self.state();
         let (boundary, finished) = (&state.tails[0], &state.tails[1..]);
@@ -174,7 +182,7 @@ impl Engine {
             if applier.offset == applier.file.header.base {
                 return Ok(());
             }
-            self.with_reserve(|| self.roll(&mut applier, 0))
+            self.roll(&mut applier, 0, true)
         });
         drop(applier);
         if ended.is_err() {
@@ -183,7 +191,7 @@ impl Engine {
         ended
     }
 
-    fn log_header(&self, number: u64) -> Result<LogHeader> {
+    pub(super) fn log_header(&self, number: u64) -> Result<LogHeader> {
         Ok(LogFile::open(&self.media, &self.log_dir(), self.container, number)?.header)
     }
 

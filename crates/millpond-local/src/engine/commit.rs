@@ -255,6 +255,6 @@ impl Engine {
         if applier.offset + bytes <= applier.file.end() {
             return Ok(());
         }
-        if adds { self.roll(applier, bytes) } else { self.with_reserve(|| self.roll(applier, bytes)) }
+        self.roll(applier, bytes, !adds)
     }
 }

@@ -90,39 +90,58 @@ impl Engine {
             manifest.clean_end = applier.offset;
         })?;
         words.writable.store(1, Ordering::Release);
-        self.make_reserve();
+        // A disk too full for it is no error yet.
+        let _ = self.make_reserve(applier, 0);
         self.adopt(applier)
     }
 
-    /// Ends the current log file and begins the next one. Under the commit lock.
-    pub(super) fn roll(&self, applier: &mut Applier, bytes: u64) -> Result<()> {
+    /// Ends the current log file and begins the next one, which takes a record of `bytes`. Under
+    /// the commit lock. Only with `may_take_reserve` on a disk that is full.
+    pub(super) fn roll(&self, applier: &mut Applier, bytes: u64, may_take_reserve: bool) -> Result<()> {
         if !planted(Bug::RollWithoutSync) {
             self.sync_or_poison(applier.offset)?;
         }
-        let words = self.control.words();
         // Longer and longer while they are filled; one that a bulk load ends early is no reason.
         let length = applier.file.header.capacity + HEADER_BYTES;
         let is_filled = (applier.offset - applier.file.header.base) * 2 >= length;
         let grown = if is_filled { length * 2 } else { length };
-        let header = |length: u64| LogHeader {
+        let grown = grown.min(self.options.log_bytes * LOG_GROWTH_MAX).max(bytes + HEADER_BYTES);
+        let short = self.options.log_bytes.max(bytes + HEADER_BYTES);
+        let full = |error: &Error| error.kind() == ErrorKind::NoSpace;
+        let begin = |length| {
+            self.make_reserve(applier, length)?;
+            self.begin_log_file(applier, length)
+        };
+        let file = match begin(grown) {
+            // A shorter one may still fit.
+            Err(error) if full(&error) => begin(short),
+            other => other,
+        };
+        let file = match file {
+            Err(error) if full(&error) && may_take_reserve && self.take_reserve() => {
+                let file = self.begin_log_file(applier, short);
+                // What is left of it is for the checkpoint that gives space back.
+                let _ = self.make_reserve(applier, short);
+                file?
+            }
+            other => other?,
+        };
+        self.control.words().log_file.store(file.number(), Ordering::Release);
+        self.switch_file(applier, file);
+        self.background.wake();
+        Ok(())
+    }
+
+    fn begin_log_file(&self, applier: &Applier, length: u64) -> Result<LogFile> {
+        let header = LogHeader {
             container: self.container,
             number: applier.file.number() + 1,
             base: applier.offset,
             chain: applier.chain,
             epoch: applier.epoch,
-            term: words.term.load(Ordering::Acquire),
-            capacity: length.max(bytes + HEADER_BYTES) - HEADER_BYTES,
+            term: self.control.words().term.load(Ordering::Acquire),
+            capacity: length - HEADER_BYTES,
         };
-        let create =
-            |header| LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[]);
-        let file = match create(header(grown.min(self.options.log_bytes * LOG_GROWTH_MAX))) {
-            // A shorter one may still fit.
-            Err(error) if error.kind() == ErrorKind::NoSpace => create(header(self.options.log_bytes))?,
-            other => other?,
-        };
-        words.log_file.store(file.number(), Ordering::Release);
-        self.switch_file(applier, file);
-        self.background.wake();
-        Ok(())
+        LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[])
     }
 }

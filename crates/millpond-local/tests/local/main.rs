@@ -6,6 +6,7 @@ mod conformance;
 mod faults;
 mod flips;
 mod forks;
+mod full_disk;
 mod kill;
 mod log_space;
 #[cfg(feature = "planted-bugs")]
