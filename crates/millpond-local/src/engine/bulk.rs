@@ -79,7 +79,8 @@ impl Engine {
             // Its epoch isn't known yet: the record gives it to all of them.
             writer.add(&key, Epoch::ZERO, entry)?;
         }
-        self.segments.sync(segments.keys().copied())?;
+        let synced = self.segments.sync(segments.keys().copied());
+        synced.or_else(|error| self.note_failed_segments().and(Err(error)))?;
         let summary = writer.finish()?;
         let mut bulk = Bulk {
             id: id.0,

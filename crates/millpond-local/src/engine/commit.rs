@@ -70,7 +70,8 @@ impl Engine {
         });
         let segments_synced = commit.durability == Durability::Sync;
         if segments_synced {
-            self.segments.sync(segments.clone().map(|extent| extent.segment))?;
+            let synced = self.segments.sync(segments.clone().map(|extent| extent.segment));
+            synced.or_else(|error| self.note_failed_segments().and(Err(error)))?;
         }
         segments.clone().try_for_each(|extent| self.segments.check(extent.segment))?;
         let prepared = match self.prepare(commit, segments_synced)? {

@@ -99,6 +99,19 @@ impl Engine {
         self.sync_applied(&mut lock(&self.sync_turn), upto)
     }
 
+    /// A sync of segments failed outside of a sync of the log: tells all processes, if records that
+    /// aren't durable yet name bulk bytes. Another one's sync of the same segment would succeed, and
+    /// prove nothing (rule 5).
+    pub(super) fn note_failed_segments(&self) -> Result<()> {
+        let words = self.control.words();
+        let _guard = self.control.lock(LockName::Sync, PATIENCE)?;
+        let synced = words.synced.load(Ordering::Acquire);
+        if lock(&self.unsynced_extents).iter().any(|(end, _)| *end > synced) {
+            words.poisoned_from.fetch_min(synced, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
     /// Takes the commit lock to write anew what a failed sync left in doubt.
     fn repair_alone(&self) -> Result<()> {
         let guard = self.commit_lock()?;
