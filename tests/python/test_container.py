@@ -49,6 +49,7 @@ def test_type_and_durability(pool: Pool) -> None:
     fast = pool.create_container("fast", type="hdf5", durability="async", log_size="4MiB")
     assert (fast.type, fast.durability) == ("HDF5", "async")
     assert fast.properties["log-size"] == str(4 << 20)
+    assert (plain.properties["inline-size"], fast.properties["inline-size"]) == ("2048", "512")
     assert pool.container("fast", durability="sync").durability == "sync"
     with pytest.raises(ValueError, match='"sync" or "async"'):
         pool.container("fast", durability="later")  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
-//! What a container is for.
+//! What a container is for, and the defaults that follow from it.
 
 use std::{fmt, str::FromStr};
 
-use millpond_core::{Error, ErrorKind, Result};
+use millpond_core::{Error, ErrorKind, Result, limits::VALUE_INLINE_BYTES_MAX};
 use serde::{Serialize, Serializer};
 
-/// What a container is for: shown to people and kept in the unified namespace's mark. It forbids
-/// no data model.
+/// What a container is for: shown to people and kept in the unified namespace's mark. It sets
+/// defaults of properties and forbids no data model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ContainerType(&'static str);
 
@@ -50,6 +50,18 @@ impl ContainerType {
     /// Its name, in upper case.
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// The default of the property `inline-size`, in bytes.
+    ///
+    /// Records are carried along when runs are merged, so values that are written once and read as a
+    /// whole are better off in segments, even short ones. Entries of dictionaries and tables are
+    /// looked up and overwritten one by one: beside their keys, a read finds them in one step.
+    pub fn inline_bytes(self) -> usize {
+        match self {
+            Self::UNKNOWN | Self::PYTHON | Self::KV | Self::DATABASE => VALUE_INLINE_BYTES_MAX,
+            _ => VALUE_INLINE_BYTES_MAX / 4,
+        }
     }
 
     /// The type that a pool's document names; one that only a newer version knows is unknown here.

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 
 use millpond_core::{
     Durability, Error, ErrorKind, Result,
-    limits::{ATTRIBUTE_BYTES_MAX, NAME_BYTES_MAX},
+    limits::{ATTRIBUTE_BYTES_MAX, NAME_BYTES_MAX, VALUE_INLINE_BYTES_MAX},
 };
 use serde::Serializer;
+
+use crate::size::parse_size;
 
 /// Properties of a pool.
 pub(crate) const POOL: &[&str] = &["label", "size"];
 
 /// Properties of a container.
-pub(crate) const CONTAINER: &[&str] = &["durability", "label", "log-size", "type"];
+pub(crate) const CONTAINER: &[&str] = &["durability", "inline-size", "label", "log-size", "type"];
 
 /// The error about a property that isn't among `known`.
 pub(crate) fn unknown(name: &str, of: &str, known: &[&str]) -> Error {
@@ -56,6 +58,18 @@ pub(crate) fn durability_text(durability: Durability) -> &'static str {
         Durability::Sync => "sync",
         Durability::Async => "async",
     }
+}
+
+/// Reads the greatest length of a value that is kept in its record.
+pub(crate) fn parse_inline_size(text: &str) -> Result<usize> {
+    let bytes = parse_size(text)?;
+    usize::try_from(bytes).ok().filter(|bytes| *bytes <= VALUE_INLINE_BYTES_MAX).ok_or_else(|| {
+        let message = format!(
+            "an inline-size of {bytes} bytes isn't possible: values of up to {VALUE_INLINE_BYTES_MAX} bytes \
+             can be kept in their records, longer ones are in segments"
+        );
+        Error::new(ErrorKind::InvalidArgument, message)
+    })
 }
 
 pub(crate) fn serialize_durability<S: Serializer>(

@@ -23,7 +23,7 @@ use millpond_core::{
 use uuid::Uuid;
 
 pub use self::options::{ContainerOptions, OpenOptions};
-use self::properties::durability_of;
+use self::properties::{durability_of, inline_bytes_of};
 use crate::{
     catalog,
     container_type::ContainerType,
@@ -50,6 +50,8 @@ struct Inner {
     container_type: ContainerType,
     read_only: bool,
     durability: Durability,
+    /// The greatest length of a value that stays in its record.
+    inline_bytes: usize,
     store: Arc<dyn Store>,
     closed: AtomicBool,
 }
@@ -129,6 +131,7 @@ impl Container {
                 container_type: ContainerType::recorded(&entry.container_type),
                 read_only: options.read_only,
                 durability,
+                inline_bytes: inline_bytes_of(entry)?,
                 store,
                 closed: AtomicBool::new(false),
             }),
@@ -308,6 +311,11 @@ impl Container {
             .index()
             .commit(&Commit { preconditions, writes, durability })
             .map_err(|error| error.context(format_args!("can't write to {self}")))
+    }
+
+    /// Whether a value of `length` bytes stays in its record.
+    pub(crate) fn fits_inline(&self, length: usize) -> bool {
+        length <= self.inner.inline_bytes
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {

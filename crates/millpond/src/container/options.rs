@@ -23,8 +23,9 @@ pub struct ContainerOptions {
     pub log_bytes: Option<u64>,
     /// A directory that is to stand for it: a new one, or an empty one.
     pub path: Option<PathBuf>,
-    /// Properties by name: `durability`, `label`, `log-size`, `type`. Where a property is also given
-    /// by a field, or by an argument, the two have to agree.
+    /// Properties by name: `durability`, `inline-size`, `label`, `log-size`, `type`. Where a property
+    /// is also given by a field, or by an argument, the two have to agree. The type says what
+    /// `inline-size` is by default.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -63,14 +64,21 @@ impl ContainerOptions {
             );
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
+        let container_type = container_type.unwrap_or_default();
+        let inline_bytes = match property("inline-size") {
+            Some(text) => properties::parse_inline_size(text)?,
+            None => container_type.inline_bytes(),
+        };
+        // Written down, so that a container stays as it is when a later version has other defaults.
+        let mut recorded = BTreeMap::from([("inline-size".to_owned(), inline_bytes.to_string())]);
+        if let Some(class) = durability {
+            recorded.insert("durability".to_owned(), properties::durability_text(class).to_owned());
+        }
         let entry = ContainerEntry {
             label: label.as_deref().map(Label::new).transpose()?,
-            container_type: container_type.unwrap_or_default().to_string(),
+            container_type: container_type.to_string(),
             created,
-            properties: durability
-                .map(|class| ("durability".to_owned(), properties::durability_text(class).to_owned()))
-                .into_iter()
-                .collect(),
+            properties: recorded,
             attributes: BTreeMap::new(),
             path: None,
         };
@@ -110,20 +118,32 @@ mod tests {
         assert_eq!((entry.container_type.as_str(), entry.label), ("HDF5", None));
         let (entry, _) = with("durability", "async").describe(None, 7).expect("options");
         assert_eq!(entry.properties["durability"], "async");
+        let (entry, _) = with("inline-size", "1KiB").describe(None, 7).expect("options");
+        assert_eq!(entry.properties["inline-size"], "1024");
         let (entry, _) = with("label", "b").describe(None, 7).expect("options");
         assert_eq!(entry.label.expect("a label").as_str(), "b");
     }
 
     #[test]
+    fn the_type_says_what_stays_inline() {
+        for (name, bytes) in [("PYTHON", "2048"), ("KV", "2048"), ("BLOB", "512"), ("POSIX", "512")] {
+            let (entry, _) = with("type", name).describe(None, 7).expect("options");
+            assert_eq!(entry.properties["inline-size"], bytes, "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_malformed_is_refused() {
         for options in
-            [with("log-size", "100KiB"), with("log-size", "2GiB"), with("type", "x"), with("colour", "red")]
+            ["log-size=100KiB", "log-size=2GiB", "inline-size=2049", "inline-size=x", "type=x", "colour=red"]
+                .map(|given| given.split_once('=').expect("a property"))
+                .map(|(name, value)| with(name, value))
         {
             let error = options.describe(None, 0).expect_err("malformed");
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
         }
         assert!(with("label", "b").describe(Some("a"), 0).is_err());
         let error = with("colour", "red").describe(None, 0).expect_err("unknown");
-        assert!(error.to_string().contains("durability, label, log-size, type"), "{error}");
+        assert!(error.to_string().contains("durability, inline-size, label, log-size, type"), "{error}");
     }
 }

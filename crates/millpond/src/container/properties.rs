@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use millpond_core::{ContainerEntry, Durability, Error, ErrorKind, Label, Result};
 
 use super::Container;
-use crate::properties;
+use crate::{container_type::ContainerType, properties};
 
 impl Container {
-    /// Its properties: `durability`, `label` if it has one, `log-size` in bytes, and `type`.
+    /// Its properties: `durability`, `inline-size` in bytes, `label` if it has one, `log-size` in
+    /// bytes, and `type`.
     pub fn properties(&self) -> Result<BTreeMap<String, String>> {
         self.check_open()?;
         self.properties_of(&self.entry()?)
@@ -18,6 +19,7 @@ impl Container {
         let mut properties = entry.properties.clone();
         let durability = properties::durability_text(durability_of(entry)?);
         properties.insert("durability".into(), durability.into());
+        properties.insert("inline-size".into(), inline_bytes_of(entry)?.to_string());
         properties.insert("type".into(), entry.container_type.clone());
         let spec = self.pool().container_spec(self.uuid())?;
         properties.insert("log-size".into(), spec.log_bytes.to_string());
@@ -27,7 +29,8 @@ impl Container {
         Ok(properties)
     }
 
-    /// Sets a property: `label`, or `durability`, which handles that are opened later go by.
+    /// Sets a property: `label`; or `durability` or `inline-size`, which handles that are opened
+    /// later go by.
     ///
     /// # Errors
     /// `InvalidArgument` for an unknown property, listing those that there are, and for `type` and
@@ -47,6 +50,13 @@ impl Container {
                 let durability = properties::durability_text(properties::parse_durability(value)?);
                 self.update(&mut |entry| {
                     entry.properties.insert(name.to_owned(), durability.to_owned());
+                    Ok(())
+                })
+            }
+            "inline-size" => {
+                let bytes = properties::parse_inline_size(value)?.to_string();
+                self.update(&mut |entry| {
+                    entry.properties.insert(name.to_owned(), bytes.clone());
                     Ok(())
                 })
             }
@@ -107,4 +117,12 @@ pub(super) fn durability_of(entry: &ContainerEntry) -> Result<Durability> {
         .properties
         .get("durability")
         .map_or(Ok(Durability::default()), |text| properties::parse_durability(text))
+}
+
+/// The greatest length of a value that stays in its record, by a container's properties.
+pub(super) fn inline_bytes_of(entry: &ContainerEntry) -> Result<usize> {
+    match entry.properties.get("inline-size") {
+        Some(text) => properties::parse_inline_size(text),
+        None => Ok(ContainerType::recorded(&entry.container_type).inline_bytes()),
+    }
 }

@@ -46,7 +46,7 @@ impl DictBatch {
         self.dict.container().check_writable()?;
         let sort = layout::entry_key(key)?;
         let mut extents = Vec::new();
-        if !value::fits_inline(value.len()) {
+        if !self.dict.container().fits_inline(value.len()) {
             self.long.append(self.dict.container().open_store()?, value)?;
             extents = self.long.finish()?;
         }

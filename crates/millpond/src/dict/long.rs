@@ -6,6 +6,7 @@
 use millpond_core::{ErrorKind, Extent, Result, SegmentWriter, Store};
 
 use super::{Applied, value};
+use crate::container::Container;
 
 /// Long values of one commit. Dropped without one, they are given up.
 #[derive(Default)]
@@ -62,12 +63,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Makes the record of a value, and writes it to segments if it is long.
-    pub(super) fn new(store: &dyn Store, bytes: &[u8]) -> Result<Self> {
+    pub(super) fn new(container: &Container, bytes: &[u8]) -> Result<Self> {
         let mut prepared = Self { record: Vec::new(), extents: Vec::new(), long: LongValues::default() };
-        if value::fits_inline(bytes.len()) {
+        if container.fits_inline(bytes.len()) {
             value::put_inline(&mut prepared.record, bytes);
         } else {
-            prepared.long.append(store, bytes)?;
+            prepared.long.append(container.open_store()?, bytes)?;
             prepared.extents = prepared.long.finish()?;
             value::put_long(&mut prepared.record, bytes.len() as u64);
         }

@@ -313,7 +313,7 @@ impl Dict {
     /// Makes a value ready to be committed.
     fn prepare(&self, value: &[u8]) -> Result<Prepared> {
         self.inner.container.check_writable()?;
-        Prepared::new(self.inner.container.open_store()?, value)
+        Prepared::new(&self.inner.container, value)
     }
 
     /// Sets a value.

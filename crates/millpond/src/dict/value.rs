@@ -9,9 +9,7 @@
 //! of its extents, so that no damaged length makes anyone allocate.
 
 use bytes::Bytes;
-use millpond_core::{
-    Error, ErrorKind, Extent, Record, RecordRef, Result, Segments, limits::VALUE_INLINE_BYTES_MAX,
-};
+use millpond_core::{Error, ErrorKind, Extent, Record, RecordRef, Result, Segments};
 
 const INLINE: u8 = 1;
 const LONG: u8 = 2;
@@ -68,11 +66,6 @@ impl<'a> Stored<'a> {
 
 fn corrupt(what: String) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the record of a value is damaged: {what}"))
-}
-
-/// Whether a value is short enough for the index.
-pub(crate) fn fits_inline(length: usize) -> bool {
-    length <= VALUE_INLINE_BYTES_MAX
 }
 
 /// Appends the record of a short value.
@@ -143,7 +136,7 @@ fn load_long(segments: &dyn Segments, extents: &[Extent], length: u64) -> Result
 
 #[cfg(test)]
 mod tests {
-    use millpond_core::{Epoch, SegmentId};
+    use millpond_core::{Epoch, SegmentId, limits::VALUE_INLINE_BYTES_MAX};
 
     use super::*;
 

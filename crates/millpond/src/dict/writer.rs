@@ -55,14 +55,13 @@ impl ValueWriter {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let mut record = Vec::new();
-        let mut extents = Vec::new();
-        let mut long = long.unwrap_or_default();
-        if value::fits_inline(usize::try_from(length).unwrap_or(usize::MAX)) {
+        let Some(mut long) = long else {
             value::put_inline(&mut record, &short);
-        } else {
-            extents = long.finish()?;
-            value::put_long(&mut record, length);
-        }
+            let long = LongValues::default();
+            return dict.put_prepared(&sort, Prepared { record, extents: Vec::new(), long });
+        };
+        let extents = long.finish()?;
+        value::put_long(&mut record, length);
         dict.put_prepared(&sort, Prepared { record, extents, long })
     }
 
@@ -70,7 +69,7 @@ impl ValueWriter {
         let store = self.dict.container().open_store()?;
         match &mut self.long {
             Some(long) => long.append(store, bytes)?,
-            None if value::fits_inline(self.short.len() + bytes.len()) => {
+            None if self.dict.container().fits_inline(self.short.len() + bytes.len()) => {
                 self.short.extend_from_slice(bytes);
             }
             None => {

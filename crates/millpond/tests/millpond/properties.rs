@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millpond::{
-    Container, ContainerOptions, ContainerType, Durability, ErrorKind, Pool, PoolOptions,
+    Container, ContainerOptions, ContainerType, Durability, ErrorKind, OpenOptions, Pool, PoolOptions,
     limits::{ATTRIBUTE_BYTES_MAX, NAME_BYTES_MAX},
 };
 
@@ -14,6 +14,7 @@ on_every_backend!(
     a_container_has_properties,
     the_size_of_a_pool_is_its_quota,
     attributes_are_kept,
+    the_inline_size_says_what_goes_to_segments,
 );
 
 fn property(name: &str, value: &str) -> BTreeMap<String, String> {
@@ -28,12 +29,17 @@ fn unknown_properties_name_the_known_ones(scratch: &Scratch) {
     refused(pool.set_property("colour", "red"), invalid, "label, size");
     refused(pool.set_property("label", "other"), invalid, "fixed");
     let options = ContainerOptions { properties: property("colour", "red"), ..ContainerOptions::default() };
-    refused(pool.create_container(None, options), invalid, "durability, label, log-size, type");
+    refused(pool.create_container(None, options), invalid, "durability, inline-size, label, log-size, type");
     let container = pool.create_container(None, ContainerOptions::default()).expect("created");
-    refused(container.set_property("colour", "red"), invalid, "durability, label, log-size, type");
+    refused(
+        container.set_property("colour", "red"),
+        invalid,
+        "durability, inline-size, label, log-size, type",
+    );
     refused(container.set_property("type", "KV"), invalid, "fixed");
     refused(container.set_property("log-size", "1MiB"), invalid, "fixed");
     refused(container.set_property("durability", "maybe"), invalid, "sync");
+    refused(container.set_property("inline-size", "4KiB"), invalid, "2048");
 }
 
 fn a_container_has_properties(scratch: &Scratch) {
@@ -50,8 +56,14 @@ fn a_container_has_properties(scratch: &Scratch) {
     assert_eq!(container.durability(), Durability::Async);
     let expected = |durability: &str| {
         BTreeMap::from(
-            [("durability", durability), ("label", "kv"), ("log-size", "1048576"), ("type", "KV")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            [
+                ("durability", durability),
+                ("inline-size", "2048"),
+                ("label", "kv"),
+                ("log-size", "1048576"),
+                ("type", "KV"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
         )
     };
     assert_eq!(container.properties().expect("read"), expected("async"));
@@ -97,4 +109,33 @@ fn attributes_are_kept(scratch: &Scratch) {
     again.delete_attribute("owner").expect("deleted");
     refused(container.attribute("owner"), ErrorKind::NotFound, "owner");
     refused(container.set_attribute(&format!("{name}n"), ""), ErrorKind::InvalidArgument, "not 513");
+}
+
+fn the_inline_size_says_what_goes_to_segments(scratch: &Scratch) {
+    let pool = scratch.pool();
+    let options = ContainerOptions { container_type: ContainerType::BLOB, ..ContainerOptions::default() };
+    let blobs = pool.create_container(Some("blobs"), options).expect("created");
+    assert_eq!(blobs.properties().expect("read")["inline-size"], "512", "the type's default");
+    let bulk_bytes = |container: &Container| {
+        container.store().compact().expect("compacted");
+        container.store().statistics().expect("read").bytes_segments
+    };
+    let dict = blobs.create_dict("d").expect("created");
+    dict.put(b"short", &[7; 512]).expect("put");
+    assert_eq!(bulk_bytes(&blobs), 0, "512 bytes stay with their key");
+    dict.put(b"long", &[7; 513]).expect("put");
+    assert!(bulk_bytes(&blobs) >= 513, "513 bytes are in a segment");
+
+    blobs.set_property("inline-size", "0").expect("set");
+    let again = pool.open_container("blobs", OpenOptions::default()).expect("opened");
+    let before = bulk_bytes(&again);
+    let again_dict = again.dict("d").expect("opened");
+    let mut batch = again_dict.batch();
+    batch.put(b"one", b"1").expect("added").put(b"none", b"").expect("added");
+    batch.commit().expect("committed");
+    assert!(bulk_bytes(&again) > before, "a handle that is opened later goes by the new value");
+    for (key, value) in [(&b"short"[..], &[7; 512][..]), (b"long", &[7; 513]), (b"one", b"1"), (b"none", b"")]
+    {
+        assert_eq!(again_dict.get(key).expect("read").as_deref(), Some(value));
+    }
 }
