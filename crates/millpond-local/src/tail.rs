@@ -1,4 +1,7 @@
-//! The tail: the records of one log file, in memory and in order.
+//! The tail: the records of one log file, in memory.
+//!
+//! Keys are found by their hash. Their order is made up only when someone asks for it: a program that
+//! puts and gets never pays for it, and one that scans pays once for each key.
 //!
 //! A tail changes only while its file is the one that is appended to, and only under the
 //! engine's applier; older tails are as fixed as runs. A counter's version holds the sum of the
@@ -10,25 +13,45 @@ use std::{
     ops::Bound,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use bytes::Bytes;
+use hashbrown::{HashTable, hash_table};
 use millpond_core::{Epoch, Extent, SegmentId};
 
-use crate::run::{Entry, Run};
+use crate::run::{Entry, Run, key_hash};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     /// Number of the log file.
     pub(crate) file: u64,
-    records: RwLock<BTreeMap<Bytes, Versions>>,
+    records: RwLock<Records>,
+    /// The epoch of the newest record.
+    newest: AtomicU64,
     bulk: RwLock<Vec<BulkRun>>,
     segments: RwLock<BTreeMap<SegmentId, u64>>,
     /// Whether there are bulk runs, to spare readers the lock.
     bulk_count: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    /// In the order in which their keys came.
+    slots: Vec<Slot>,
+    /// Places in `slots`, by the hash of the key.
+    places: HashTable<u32>,
+    /// Places of the first `ordered` slots, by key.
+    order: BTreeMap<Bytes, u32>,
+    ordered: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: Bytes,
+    versions: Versions,
 }
 
 /// The run of a bulk commit, named by a record of this log file.
@@ -54,7 +77,43 @@ pub(crate) struct Version {
     pub(crate) entry: Entry,
 }
 
+impl Records {
+    fn find(&self, hash: u64, key: &[u8]) -> Option<&Versions> {
+        let place = self.places.find(hash, |&place| self.slots[place as usize].key == key)?;
+        Some(&self.slots[*place as usize].versions)
+    }
+
+    fn put_in_order(&mut self) {
+        let fresh = self.slots[self.ordered..].iter().zip(self.ordered as u32..);
+        let fresh = fresh.map(|(slot, place)| (slot.key.clone(), place));
+        if self.slots.len() - self.ordered > self.order.len() / 8 {
+            // Sorted, and merged in one go.
+            self.order.append(&mut fresh.collect());
+        } else {
+            self.order.extend(fresh);
+        }
+        self.ordered = self.slots.len();
+    }
+
+    fn range(
+        &self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+    ) -> impl DoubleEndedIterator<Item = (&Bytes, &Versions)> {
+        let slot = |(key, &place): (_, &u32)| (key, &self.slots[place as usize].versions);
+        is_range(start, end)
+            .then(|| self.order.range::<[u8], _>((start, end)).map(slot))
+            .into_iter()
+            .flatten()
+    }
+}
+
 impl Versions {
+    /// The newest one.
+    pub(crate) fn newest(&self) -> &Version {
+        &self.newest
+    }
+
     /// The newest version that is no newer than `at`.
     pub(crate) fn at(&self, at: Epoch) -> Option<&Version> {
         if self.newest.epoch <= at {
@@ -70,9 +129,22 @@ impl Versions {
         std::iter::once(&self.newest).chain(self.older.iter().rev())
     }
 
-    fn push(&mut self, version: Version) {
-        let older = std::mem::replace(&mut self.newest, version);
-        self.older.push(older);
+    fn change(&mut self, epoch: Epoch, change: Change) {
+        let entry = match (change, &self.newest.entry) {
+            (Change::Put(value, extents), _) => Entry::Put { value, extents },
+            (Change::Delete, _) => Entry::Tombstone,
+            (Change::Adjust(delta), Entry::Counter(sum)) => Entry::Counter(sum.wrapping_add(delta)),
+            (Change::Adjust(delta), Entry::Put { value, .. }) => {
+                counter_entry(counter_value(value).wrapping_add(delta))
+            }
+            (Change::Adjust(delta), Entry::Tombstone) => counter_entry(delta),
+        };
+        if self.newest.epoch == epoch {
+            self.newest.entry = entry;
+        } else {
+            let older = std::mem::replace(&mut self.newest, Version { epoch, entry });
+            self.older.push(older);
+        }
     }
 }
 
@@ -101,35 +173,32 @@ impl Tail {
                     .iter()
                     .for_each(|extent| *segments.entry(extent.segment).or_default() += extent.length);
             }
-            match records.get_mut(&key) {
-                Some(versions) => {
-                    let entry = match (change, &versions.newest.entry) {
-                        (Change::Put(value, extents), _) => Entry::Put { value, extents },
-                        (Change::Delete, _) => Entry::Tombstone,
-                        (Change::Adjust(delta), Entry::Counter(sum)) => {
-                            Entry::Counter(sum.wrapping_add(delta))
-                        }
-                        (Change::Adjust(delta), Entry::Put { value, .. }) => {
-                            counter_entry(counter_value(value).wrapping_add(delta))
-                        }
-                        (Change::Adjust(delta), Entry::Tombstone) => counter_entry(delta),
-                    };
-                    if versions.newest.epoch == epoch {
-                        versions.newest.entry = entry;
-                    } else {
-                        versions.push(Version { epoch, entry });
-                    }
+            let hash = key_hash(&key);
+            let Records { slots, places, .. } = &mut *records;
+            let found = places.entry(
+                hash,
+                |&place| slots[place as usize].key == key,
+                |&place| key_hash(&slots[place as usize].key),
+            );
+            let vacant = match found {
+                hash_table::Entry::Occupied(place) => {
+                    slots[*place.get() as usize].versions.change(epoch, change);
+                    continue;
                 }
-                None => {
-                    let entry = match change {
-                        Change::Put(value, extents) => Entry::Put { value, extents },
-                        Change::Delete => Entry::Tombstone,
-                        Change::Adjust(delta) => Entry::Counter(delta),
-                    };
-                    records.insert(key, Versions { newest: Version { epoch, entry }, older: Vec::new() });
-                }
-            }
+                hash_table::Entry::Vacant(vacant) => vacant,
+            };
+            let entry = match change {
+                Change::Put(value, extents) => Entry::Put { value, extents },
+                Change::Delete => Entry::Tombstone,
+                Change::Adjust(delta) => Entry::Counter(delta),
+            };
+            // A log file, of 1 GiB at most, has fewer records.
+            vacant.insert(slots.len() as u32);
+            let versions = Versions { newest: Version { epoch, entry }, older: Vec::new() };
+            slots.push(Slot { key, versions });
         }
+        drop(records);
+        self.newest.store(epoch.0, Ordering::Release);
     }
 
     pub(crate) fn add_bulk(&self, bulk: BulkRun) {
@@ -160,21 +229,28 @@ impl Tail {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.records().is_empty() && self.bulk_count.load(Ordering::Acquire) == 0
+        self.records().slots.is_empty() && self.bulk_count() == 0
+    }
+
+    /// The epoch of the newest record, those of bulk commits left out.
+    pub(crate) fn newest(&self) -> Epoch {
+        Epoch(self.newest.load(Ordering::Acquire))
+    }
+
+    /// What `look` makes of the versions of `key`, whose hash is `hash`.
+    pub(crate) fn look<T>(&self, hash: u64, key: &[u8], look: impl FnOnce(&Versions) -> T) -> Option<T> {
+        self.records().find(hash, key).map(look)
     }
 
     /// The newest version of `key` that is no newer than `at`.
-    pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Option<Version> {
-        self.records().get(key)?.at(at).cloned()
+    pub(crate) fn get(&self, hash: u64, key: &[u8], at: Epoch) -> Option<Version> {
+        self.records().find(hash, key)?.at(at).cloned()
     }
 
     /// Whether any key of the range has a version newer than `since`.
     pub(crate) fn changed_since(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, since: Epoch) -> bool {
-        is_range(start, end)
-            && self
-                .records()
-                .range::<[u8], _>((start, end))
-                .any(|(_, versions)| versions.newest.epoch > since)
+        self.newest() > since
+            && self.in_order().range(start, end).any(|(_, versions)| versions.newest.epoch > since)
     }
 
     /// Up to `most` keys of the range with their version as of `at`, from its start, or from its
@@ -189,11 +265,8 @@ impl Tail {
         most: usize,
         out: &mut Vec<(Bytes, Version)>,
     ) -> bool {
-        if !is_range(start, end) {
-            return false;
-        }
-        let records = self.records();
-        let range = records.range::<[u8], _>((start, end));
+        let records = self.in_order();
+        let range = records.range(start, end);
         let pick = |(key, versions): (&Bytes, &Versions)| Some((key.clone(), versions.at(at)?.clone()));
         if backward {
             out.extend(range.rev().filter_map(pick).take(most));
@@ -208,14 +281,28 @@ impl Tail {
         &self,
         mut each: impl FnMut(&Bytes, &Versions) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.records().iter().try_for_each(|(key, versions)| each(key, versions))
+        let records = self.records();
+        let mut places: Vec<&Slot> = records.slots.iter().collect();
+        places.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        places.into_iter().try_for_each(|slot| each(&slot.key, &slot.versions))
     }
 
-    fn records(&self) -> RwLockReadGuard<'_, BTreeMap<Bytes, Versions>> {
+    /// The records, those in order that came before the call.
+    fn in_order(&self) -> RwLockReadGuard<'_, Records> {
+        let records = self.records();
+        if records.ordered == records.slots.len() {
+            return records;
+        }
+        drop(records);
+        self.records_mut().put_in_order();
+        self.records()
+    }
+
+    fn records(&self) -> RwLockReadGuard<'_, Records> {
         self.records.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn records_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<Bytes, Versions>> {
+    fn records_mut(&self) -> RwLockWriteGuard<'_, Records> {
         self.records.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

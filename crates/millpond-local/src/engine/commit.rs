@@ -231,7 +231,7 @@ impl Engine {
         }
         let state = self.state();
         for (place, condition) in prepared.conditions.iter().enumerate() {
-            if !condition.holds(&state)? {
+            if !condition.still_holds(&state, prepared.epoch)? {
                 return Ok(Some(Outcome::Conflict { precondition: place }));
             }
         }
@@ -240,7 +240,10 @@ impl Engine {
                 PreparedKey::Payload(range) => &prepared.payload[range.clone()],
                 PreparedKey::Own(key) => key,
             };
-            write.existed = state.newest(key)?.exists;
+            if let Some(newest) = state.newer_than(key, prepared.epoch)? {
+                write.existed = newest.exists;
+                write.supersedes_bytes = newest.bulk_bytes;
+            }
         }
         Ok(None)
     }

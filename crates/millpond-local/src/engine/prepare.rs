@@ -8,7 +8,7 @@ use millpond_core::{Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondit
 use super::{Engine, bulk::Bulk};
 use crate::{
     log::{LogOpRef, encode_op},
-    read::{State, concat_bounds, with_key},
+    read::{Newest, State, concat_bounds, with_key},
 };
 
 /// A commit whose payload is longer is written as a run of its own (rule 7).
@@ -63,10 +63,7 @@ pub(super) enum Condition {
 impl Condition {
     pub(super) fn holds(&self, state: &State) -> Result<bool> {
         match self {
-            Condition::Key { key, version } => {
-                let newest = state.newest(key)?;
-                Ok(if newest.exists { newest.epoch == *version } else { *version == Epoch::ZERO })
-            }
+            Condition::Key { key, version } => Ok(is_version(state.newest_of_condition(key)?, *version)),
             Condition::Range { start, end, since } => Ok(!state.changed_since(
                 start.as_ref().map(Vec::as_slice),
                 end.as_ref().map(Vec::as_slice),
@@ -74,6 +71,25 @@ impl Condition {
             )?),
         }
     }
+
+    /// Whether a condition that held as of `epoch` holds still.
+    pub(super) fn still_holds(&self, state: &State, epoch: Epoch) -> Result<bool> {
+        match self {
+            Condition::Key { key, version } => {
+                Ok(state.newer_than(key, epoch)?.is_none_or(|newest| is_version(newest, *version)))
+            }
+            Condition::Range { start, end, since } => Ok(!state.changed_since(
+                start.as_ref().map(Vec::as_slice),
+                end.as_ref().map(Vec::as_slice),
+                epoch.max(*since),
+            )?),
+        }
+    }
+}
+
+/// Whether this is what a condition asks for, where zero stands for a key that isn't there.
+fn is_version(newest: Newest, version: Epoch) -> bool {
+    if newest.exists { newest.epoch == version } else { version == Epoch::ZERO }
 }
 
 impl Engine {

@@ -5,5 +5,5 @@ mod state;
 mod view;
 
 pub(crate) use scan::MergeScan;
-pub(crate) use state::State;
+pub(crate) use state::{Newest, State};
 pub(crate) use view::{LocalView, concat_bounds, into_record, with_key};

@@ -8,9 +8,10 @@
 
 use std::{
     cmp::Reverse,
+    collections::HashMap,
     ops::Bound,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,7 +20,7 @@ use millpond_core::{Epoch, Result};
 
 use crate::{
     manifest::Manifest,
-    run::{Entry, Found, Run},
+    run::{Entry, Found, Run, key_hash},
     tail::{Tail, counter_entry, counter_value},
 };
 
@@ -35,7 +36,13 @@ pub(crate) struct State {
     epoch: AtomicU64,
     /// The epoch when the state became current: no view of it is older.
     pub(crate) first_epoch: Epoch,
+    /// What older places than the newest tail, which never change, say of keys that conditions ask
+    /// for again and again.
+    settled: RwLock<HashMap<Vec<u8>, Newest>>,
 }
+
+/// So many keys are remembered in `settled`.
+const SETTLED_KEYS_MAX: usize = 1024;
 
 /// The newest version of a key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +55,18 @@ pub(crate) struct Newest {
     pub(crate) bulk_bytes: u64,
 }
 
+impl Newest {
+    fn of(epoch: Epoch, entry: &Entry) -> Self {
+        match entry {
+            Entry::Put { extents, .. } => {
+                Self { epoch, exists: true, bulk_bytes: extents.iter().map(|extent| extent.length).sum() }
+            }
+            Entry::Counter(_) => Self { epoch, exists: true, bulk_bytes: 0 },
+            Entry::Tombstone => Self { epoch, exists: false, bulk_bytes: 0 },
+        }
+    }
+}
+
 impl State {
     pub(crate) fn new(
         manifest: Arc<Manifest>,
@@ -56,7 +75,8 @@ impl State {
         epoch: Epoch,
     ) -> Self {
         runs.sort_by_key(|run| Reverse(run.summary().epoch_max));
-        Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch }
+        let settled = RwLock::default();
+        Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch, settled }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -80,11 +100,12 @@ impl State {
 
     /// The newest version of `key` as of `at`: a put (counters summed up) or a tombstone.
     pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
+        let hash = key_hash(key);
         let mut best: Option<Found> = None;
         let is_newer =
             |best: &Option<Found>, epoch: Epoch| best.as_ref().is_none_or(|best| best.epoch < epoch);
         for tail in &self.tails {
-            if let Some(version) = tail.get(key, at)
+            if let Some(version) = tail.get(hash, key, at)
                 && is_newer(&best, version.epoch)
             {
                 best = Some(Found { epoch: version.epoch, entry: version.entry });
@@ -113,17 +134,17 @@ impl State {
         }
         match best {
             Some(Found { epoch, entry: Entry::Counter(_) }) => {
-                Ok(Some(Found { epoch, entry: counter_entry(self.counter(key, at)?) }))
+                Ok(Some(Found { epoch, entry: counter_entry(self.counter(hash, key, at)?) }))
             }
             other => Ok(other),
         }
     }
 
     /// The sum of a counter over all places, from the newest down to the first one that knows it.
-    fn counter(&self, key: &[u8], at: Epoch) -> Result<i64> {
+    fn counter(&self, hash: u64, key: &[u8], at: Epoch) -> Result<i64> {
         let mut parts = Vec::new();
         for tail in &self.tails {
-            if let Some(version) = tail.get(key, at) {
+            if let Some(version) = tail.get(hash, key, at) {
                 parts.push(Found { epoch: version.epoch, entry: version.entry });
             }
             for bulk in tail.bulk() {
@@ -160,15 +181,82 @@ impl State {
 
     /// What a commit has to know of the newest version of `key`.
     pub(crate) fn newest(&self, key: &[u8]) -> Result<Newest> {
-        Ok(match self.get(key, Epoch::MAX)? {
-            Some(Found { epoch, entry: Entry::Put { extents, .. } }) => {
-                Newest { epoch, exists: true, bulk_bytes: extents.iter().map(|extent| extent.length).sum() }
+        let hash = key_hash(key);
+        match Self::newest_in(&self.tails, hash, key)? {
+            Some(newest) => Ok(newest),
+            None => self.newest_in_runs(key),
+        }
+    }
+
+    /// As [`State::newest`], for a key that is asked for often.
+    pub(crate) fn newest_of_condition(&self, key: &[u8]) -> Result<Newest> {
+        let hash = key_hash(key);
+        let (first, others) = self.tails.split_at(1);
+        if let Some(newest) = Self::newest_in(first, hash, key)? {
+            return Ok(newest);
+        }
+        let known = self.settled.read().unwrap_or_else(PoisonError::into_inner).get(key).copied();
+        if let Some(newest) = known {
+            return Ok(newest);
+        }
+        let newest = match Self::newest_in(others, hash, key)? {
+            Some(newest) => newest,
+            None => self.newest_in_runs(key)?,
+        };
+        let mut settled = self.settled.write().unwrap_or_else(PoisonError::into_inner);
+        if settled.len() >= SETTLED_KEYS_MAX {
+            settled.clear();
+        }
+        settled.insert(key.to_vec(), newest);
+        Ok(newest)
+    }
+
+    /// The newest version of `key`, if it is newer than `since`.
+    pub(crate) fn newer_than(&self, key: &[u8], since: Epoch) -> Result<Option<Newest>> {
+        let hash = key_hash(key);
+        let changed = |tail: &&Arc<Tail>| tail.newest() > since || tail.bulk_count() > 0;
+        let tails: Vec<_> = self.tails.iter().filter(changed).collect();
+        let mut newest = Self::newest_in(tails, hash, key)?;
+        if newest.is_none() {
+            for run in self.runs.iter().take_while(|run| run.summary().epoch_max > since) {
+                if let Some(found) = run.get(key, Epoch::MAX)?
+                    && newest.is_none_or(|newest| newest.epoch < found.epoch)
+                {
+                    newest = Some(Newest::of(found.epoch, &found.entry));
+                }
             }
-            Some(Found { epoch, entry }) => {
-                Newest { epoch, exists: !matches!(entry, Entry::Tombstone), bulk_bytes: 0 }
+        }
+        Ok(newest.filter(|newest| newest.epoch > since))
+    }
+
+    /// The newest version of `key` in tails, newest first.
+    fn newest_in<'a>(
+        tails: impl IntoIterator<Item = &'a Arc<Tail>>,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<Newest>> {
+        for tail in tails {
+            let mut best = tail.look(hash, key, |versions| {
+                let newest = versions.newest();
+                Newest::of(newest.epoch, &newest.entry)
+            });
+            for bulk in tail.bulk() {
+                if best.is_none_or(|best| best.epoch < bulk.epoch)
+                    && let Some(found) = bulk.run.get(key, Epoch::MAX)?
+                {
+                    best = Some(Newest::of(found.epoch, &found.entry));
+                }
             }
-            None => Newest::default(),
-        })
+            if best.is_some() {
+                return Ok(best);
+            }
+        }
+        Ok(None)
+    }
+
+    fn newest_in_runs(&self, key: &[u8]) -> Result<Newest> {
+        let found = self.get_in_runs(key, Epoch::MAX)?;
+        Ok(found.map_or_else(Newest::default, |found| Newest::of(found.epoch, &found.entry)))
     }
 
     /// Whether any key of the range was changed after `since`.

@@ -25,8 +25,8 @@ const HALVES: u64 = 1 << 8;
 const SALTS: [u32; 8] =
     [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D, 0x27D4_EB2F, 0x1656_67B1, 0x7FEB_352D, 0x846C_A68B, 0x5851_F42D];
 
-/// The hash that filters take of a key.
-pub(super) fn hash(key: &[u8]) -> u64 {
+/// The hash of a key, by which filters and tails know it.
+pub(crate) fn hash(key: &[u8]) -> u64 {
     xxh3_64(key)
 }
 

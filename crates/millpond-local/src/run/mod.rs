@@ -31,6 +31,7 @@ use millpond_core::{Epoch, Extent};
 
 pub(crate) use block::Block;
 pub(crate) use cursor::RunCursor;
+pub(crate) use filter::hash as key_hash;
 pub(crate) use reader::Run;
 pub(crate) use writer::{RunSummary, RunWriter};
 
