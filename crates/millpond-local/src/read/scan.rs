@@ -1,6 +1,10 @@
 //! A scan: the places of a state, merged by key, each key in its newest version as of an epoch.
+//!
+//! Nothing is copied on the way: a source lends the key and the value that it stands on, and goes on
+//! only when the next key is asked for. What has to be put together first (counters, and versions
+//! that a run holds oldest first, going backward) is owned.
 
-use std::{collections::VecDeque, ops::Bound, sync::Arc};
+use std::{cmp::Ordering, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use millpond_core::{Cursor, Epoch, Error, ErrorKind, Extent, RecordRef, Result};
@@ -8,7 +12,7 @@ use millpond_core::{Cursor, Epoch, Error, ErrorKind, Extent, RecordRef, Result};
 use super::{State, state::sum_parts};
 use crate::{
     fork,
-    run::{Entry, Run, RunCursor},
+    run::{Entry, EntryRef, Run, RunCursor},
     tail::{Tail, Version, counter_entry},
 };
 
@@ -20,92 +24,217 @@ struct Source {
     place: Place,
     at: Epoch,
     backward: bool,
-    /// Where the walk stands; `None` at the end.
-    current: Option<Current>,
-    started: bool,
+    stand: Stand,
 }
 
-struct Current {
+/// What a source stands on.
+enum Stand {
+    BeforeFirst,
+    /// The record of its run's cursor, or of its tail's page.
+    Lent,
+    /// What was put together from several records.
+    Own(Own),
+    End,
+}
+
+struct Own {
     key: Bytes,
     epoch: Epoch,
     entry: Entry,
 }
 
 enum Place {
-    Tail {
-        tail: Arc<Tail>,
-        page: VecDeque<(Bytes, Version)>,
-        start: Bound<Vec<u8>>,
-        end: Bound<Vec<u8>>,
-        more: bool,
-    },
-    Run {
-        cursor: Box<RunCursor>,
-        start: Bound<Vec<u8>>,
-        end: Bound<Vec<u8>>,
-    },
+    Tail(TailWalk),
+    Run(RunWalk),
+}
+
+/// A walk over a tail, page by page.
+struct TailWalk {
+    tail: Arc<Tail>,
+    page: Vec<(Bytes, Version)>,
+    /// Of the page, the one that the walk stands on.
+    here: usize,
+    start: Bound<Vec<u8>>,
+    end: Bound<Vec<u8>>,
+    more: bool,
+}
+
+struct RunWalk {
+    cursor: RunCursor,
+    start: Bound<Vec<u8>>,
+    end: Bound<Vec<u8>>,
+    /// The key whose older versions are to be passed over.
+    passed: Option<Vec<u8>>,
+    /// What the walk met behind the key that it stands on.
+    failed: Option<Error>,
 }
 
 impl Source {
-    fn tail(
-        tail: &Arc<Tail>,
-        start: &Bound<Vec<u8>>,
-        end: &Bound<Vec<u8>>,
-        at: Epoch,
-        backward: bool,
-    ) -> Self {
-        let place = Place::Tail {
-            tail: tail.clone(),
-            page: VecDeque::new(),
-            start: start.clone(),
-            end: end.clone(),
-            more: true,
-        };
-        Self { place, at, backward, current: None, started: false }
-    }
-
-    fn run(run: &Arc<Run>, start: &Bound<Vec<u8>>, end: &Bound<Vec<u8>>, at: Epoch, backward: bool) -> Self {
-        let place = Place::Run { cursor: Box::new(run.cursor()), start: start.clone(), end: end.clone() };
-        Self { place, at, backward, current: None, started: false }
+    fn new(place: Place, at: Epoch, backward: bool) -> Self {
+        Self { place, at, backward, stand: Stand::BeforeFirst }
     }
 
     /// Goes to the next key. After an error, the next call goes on behind what can't be read.
     fn advance(&mut self) -> Result<()> {
-        let first = !std::mem::replace(&mut self.started, true);
-        self.current = match &mut self.place {
-            Place::Tail { tail, page, start, end, more } => {
-                if page.is_empty() && *more {
-                    let mut fresh = Vec::with_capacity(PAGE_KEYS);
-                    *more = tail.page(
-                        as_slice(start),
-                        as_slice(end),
-                        self.at,
-                        self.backward,
-                        PAGE_KEYS,
-                        &mut fresh,
-                    );
-                    if let Some((last, _)) = fresh.last() {
-                        let behind = Bound::Excluded(last.to_vec());
-                        *(if self.backward { end } else { start }) = behind;
-                    }
-                    page.extend(fresh);
-                }
-                page.pop_front().map(|(key, version)| Current {
-                    key,
-                    epoch: version.epoch,
-                    entry: version.entry,
-                })
-            }
-            Place::Run { cursor, start, end } => {
-                let previous = self.current.take().map(|current| current.key);
-                if self.backward {
-                    back(cursor, start, end, self.at, first)?
-                } else {
-                    forth(cursor, start, end, self.at, first, previous)?
-                }
-            }
+        // An error leaves the source where it hides nothing: going on from the cursor's place.
+        let before = std::mem::replace(&mut self.stand, Stand::Lent);
+        self.stand = match &mut self.place {
+            Place::Tail(walk) => walk.advance(self.at, self.backward),
+            Place::Run(walk) if self.backward => walk.back(self.at, &before)?,
+            Place::Run(walk) => walk.forth(self.at, &before)?,
         };
         Ok(())
+    }
+
+    /// The key that it stands on; none at the end.
+    fn key(&self) -> Option<&[u8]> {
+        match (&self.stand, &self.place) {
+            (Stand::Own(own), _) => Some(&own.key),
+            (Stand::Lent, Place::Tail(walk)) => Some(&walk.page.get(walk.here)?.0),
+            (Stand::Lent, Place::Run(walk)) => walk.cursor.valid().then(|| walk.cursor.key()),
+            (Stand::BeforeFirst | Stand::End, _) => None,
+        }
+    }
+
+    fn epoch(&self) -> Epoch {
+        match (&self.stand, &self.place) {
+            (Stand::Own(own), _) => own.epoch,
+            (_, Place::Tail(walk)) => {
+                walk.page.get(walk.here).map_or(Epoch::ZERO, |(_, version)| version.epoch)
+            }
+            (_, Place::Run(walk)) => walk.cursor.epoch(),
+        }
+    }
+
+    fn entry(&self) -> EntryRef<'_> {
+        match (&self.stand, &self.place) {
+            (Stand::Own(own), _) => own.entry.as_ref(),
+            (_, Place::Tail(walk)) => {
+                walk.page.get(walk.here).map_or(EntryRef::Tombstone, |(_, version)| version.entry.as_ref())
+            }
+            (_, Place::Run(walk)) => walk.cursor.entry(),
+        }
+    }
+}
+
+impl TailWalk {
+    fn advance(&mut self, at: Epoch, backward: bool) -> Stand {
+        self.here = self.here.wrapping_add(1);
+        if self.here >= self.page.len() && self.more {
+            self.page.clear();
+            self.here = 0;
+            let (start, end) = (as_slice(&self.start), as_slice(&self.end));
+            self.more = self.tail.page(start, end, at, backward, PAGE_KEYS, &mut self.page);
+            if let Some((last, _)) = self.page.last() {
+                let behind = Bound::Excluded(last.to_vec());
+                *(if backward { &mut self.end } else { &mut self.start }) = behind;
+            }
+        }
+        if self.here < self.page.len() { Stand::Lent } else { Stand::End }
+    }
+}
+
+impl RunWalk {
+    /// The next key, going forward; the cursor stays on one of its versions.
+    fn forth(&mut self, at: Epoch, before: &Stand) -> Result<Stand> {
+        let Self { cursor, start, end, passed, .. } = self;
+        let mut there = match before {
+            Stand::BeforeFirst => cursor.seek(as_slice(start))?,
+            Stand::End => return Ok(Stand::End),
+            Stand::Lent | Stand::Own(_) => {
+                // Of a key whose newest version may be in a damaged block, older ones aren't shown.
+                let key = if cursor.valid() { Some(cursor.key()) } else { cursor.damaged() };
+                if let Some(key) = key {
+                    let passed = passed.get_or_insert_default();
+                    passed.clear();
+                    passed.extend_from_slice(key);
+                }
+                cursor.next()?
+            }
+        };
+        while there {
+            let key = cursor.key();
+            let inside = match end {
+                Bound::Included(end) => key <= &end[..],
+                Bound::Excluded(end) => key < &end[..],
+                Bound::Unbounded => true,
+            };
+            if !inside {
+                return Ok(Stand::End);
+            }
+            if cursor.epoch() <= at && passed.as_ref().is_none_or(|passed| key != &passed[..]) {
+                if !matches!(cursor.entry(), EntryRef::Counter(_)) {
+                    return Ok(Stand::Lent);
+                }
+                let (key, epoch) = (Bytes::copy_from_slice(key), cursor.epoch());
+                let mut parts = vec![cursor.entry_owned()];
+                while matches!(parts.last(), Some(Entry::Counter(_))) && cursor.next()? {
+                    if cursor.key() != key {
+                        // One too far: the next call begins with a step forward.
+                        cursor.prev()?;
+                        break;
+                    }
+                    parts.push(cursor.entry_owned());
+                }
+                return Ok(Stand::Own(Own { key, epoch, entry: folded(&parts) }));
+            }
+            there = cursor.next()?;
+        }
+        Ok(Stand::End)
+    }
+
+    /// The next key, going backward; the cursor is left on the last record of the key before.
+    fn back(&mut self, at: Epoch, before: &Stand) -> Result<Stand> {
+        let Self { cursor, start, end, failed, .. } = self;
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let mut there = match before {
+            Stand::BeforeFirst => cursor.seek_back(as_slice(end))?,
+            Stand::End => return Ok(Stand::End),
+            // After an error the cursor stands on no record.
+            Stand::Lent => cursor.valid() || cursor.prev()?,
+            Stand::Own(_) => cursor.valid(),
+        };
+        while there {
+            let key = Bytes::copy_from_slice(cursor.key());
+            let inside = match start {
+                Bound::Included(start) => key >= start[..],
+                Bound::Excluded(start) => key > start[..],
+                Bound::Unbounded => true,
+            };
+            if !inside {
+                return Ok(Stand::End);
+            }
+            // Backward, a key's versions come oldest first.
+            let mut versions = Vec::new();
+            while there && cursor.key() == key {
+                if cursor.epoch() <= at {
+                    versions.push((cursor.epoch(), cursor.entry_owned()));
+                }
+                there = match cursor.prev() {
+                    // The damaged block holds none of this key, which is shown first.
+                    Err(error) if cursor.damaged().is_some_and(|bound| bound < &key[..]) => {
+                        *failed = Some(error);
+                        false
+                    }
+                    other => other?,
+                };
+            }
+            if let Some((epoch, newest)) = versions.pop() {
+                let entry = match newest {
+                    Entry::Counter(_) => {
+                        let parts: Vec<_> = std::iter::once(newest)
+                            .chain(versions.into_iter().rev().map(|(_, entry)| entry))
+                            .collect();
+                        folded(&parts)
+                    }
+                    entry => entry,
+                };
+                return Ok(Stand::Own(Own { key, epoch, entry }));
+            }
+        }
+        failed.take().map_or(Ok(Stand::End), Err)
     }
 }
 
@@ -113,93 +242,9 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)
 }
 
-/// The next key of a run, going forward; the cursor stays on one of its versions.
-fn forth(
-    cursor: &mut RunCursor,
-    start: &Bound<Vec<u8>>,
-    end: &Bound<Vec<u8>>,
-    at: Epoch,
-    first: bool,
-    previous: Option<Bytes>,
-) -> Result<Option<Current>> {
-    let mut there = if first { cursor.seek(as_slice(start))? } else { cursor.next()? };
-    while there {
-        let key = cursor.key();
-        let inside = match end {
-            Bound::Included(end) => key <= &end[..],
-            Bound::Excluded(end) => key < &end[..],
-            Bound::Unbounded => true,
-        };
-        if !inside {
-            return Ok(None);
-        }
-        if cursor.epoch() <= at && previous.as_ref().is_none_or(|previous| previous != key) {
-            let (key, epoch, entry) = (Bytes::copy_from_slice(key), cursor.epoch(), cursor.entry_owned());
-            if !matches!(entry, Entry::Counter(_)) {
-                return Ok(Some(Current { key, epoch, entry }));
-            }
-            let mut parts = vec![entry];
-            while matches!(parts.last(), Some(Entry::Counter(_))) && cursor.next()? {
-                if cursor.key() != key {
-                    // One too far: the next call begins with a step forward.
-                    cursor.prev()?;
-                    break;
-                }
-                parts.push(cursor.entry_owned());
-            }
-            return Ok(Some(Current { key, epoch, entry: folded(&parts) }));
-        }
-        there = cursor.next()?;
-    }
-    Ok(None)
-}
-
-/// The next key of a run, going backward; the cursor is left on the last record of the key before.
-fn back(
-    cursor: &mut RunCursor,
-    start: &Bound<Vec<u8>>,
-    end: &Bound<Vec<u8>>,
-    at: Epoch,
-    first: bool,
-) -> Result<Option<Current>> {
-    let mut there = if first { cursor.seek_back(as_slice(end))? } else { cursor.valid() };
-    while there {
-        let key = Bytes::copy_from_slice(cursor.key());
-        let inside = match start {
-            Bound::Included(start) => key >= start[..],
-            Bound::Excluded(start) => key > start[..],
-            Bound::Unbounded => true,
-        };
-        if !inside {
-            return Ok(None);
-        }
-        // Backward, a key's versions come oldest first.
-        let mut versions = Vec::new();
-        while there && cursor.key() == key {
-            if cursor.epoch() <= at {
-                versions.push((cursor.epoch(), cursor.entry_owned()));
-            }
-            there = cursor.prev()?;
-        }
-        if let Some((epoch, newest)) = versions.pop() {
-            let entry = match newest {
-                Entry::Counter(_) => {
-                    let parts: Vec<_> = std::iter::once(newest)
-                        .chain(versions.into_iter().rev().map(|(_, entry)| entry))
-                        .collect();
-                    folded(&parts)
-                }
-                entry => entry,
-            };
-            return Ok(Some(Current { key, epoch, entry }));
-        }
-    }
-    Ok(None)
-}
-
 /// A counter's entries, newest first, as one entry.
 fn folded(parts: &[Entry]) -> Entry {
-    match sum_parts(parts.iter()) {
+    match sum_parts(parts.iter().map(Entry::as_ref)) {
         (sum, true) => counter_entry(sum),
         (sum, false) => Entry::Counter(sum),
     }
@@ -212,7 +257,10 @@ pub(crate) struct MergeScan {
     sources: Vec<Source>,
     backward: bool,
     partition: usize,
-    current: Option<Current>,
+    /// The source whose record is shown.
+    best: Option<usize>,
+    /// The sum of a counter that is shown.
+    sum: Option<[u8; 8]>,
     /// Sources that stand on the current key, and have to go on.
     stale: Vec<usize>,
     fork: u64,
@@ -228,16 +276,23 @@ impl MergeScan {
         partition: usize,
     ) -> Self {
         let mut sources = Vec::new();
+        let run = |run: &Arc<Run>| {
+            let (start, end) = (start.clone(), end.clone());
+            let walk = RunWalk { cursor: run.cursor(), start, end, passed: None, failed: None };
+            Source::new(Place::Run(walk), at, backward)
+        };
         for tail in &state.tails {
             if !tail.is_empty() {
-                sources.push(Source::tail(tail, &start, &end, at, backward));
+                let (start, end) = (start.clone(), end.clone());
+                // Before the first record, where a page is asked for.
+                let (tail, page, here) = (tail.clone(), Vec::new(), usize::MAX);
+                let walk = TailWalk { tail, page, here, start, end, more: true };
+                sources.push(Source::new(Place::Tail(walk), at, backward));
             }
-            for bulk in tail.bulk() {
-                sources.push(Source::run(&bulk.run, &start, &end, at, backward));
-            }
+            sources.extend(tail.bulk().iter().map(|bulk| run(&bulk.run)));
         }
-        for run in &state.runs {
-            let summary = run.summary();
+        for each in &state.runs {
+            let summary = each.summary();
             let before = match &end {
                 Bound::Included(end) => summary.first_key > *end,
                 Bound::Excluded(end) => summary.first_key >= *end,
@@ -249,7 +304,7 @@ impl MergeScan {
                 Bound::Unbounded => false,
             };
             if !before && !behind {
-                sources.push(Source::run(run, &start, &end, at, backward));
+                sources.push(run(each));
             }
         }
         let stale = (0..sources.len()).collect();
@@ -258,74 +313,50 @@ impl MergeScan {
             sources,
             backward,
             partition,
-            current: None,
+            best: None,
+            sum: None,
             stale,
             fork: fork::generation(),
         }
     }
 
+    /// Goes to the next key that has any version; false at the end.
     fn step(&mut self) -> Result<bool> {
+        self.best = None;
+        self.sum = None;
         while let Some(&index) = self.stale.last() {
             // Taken off the list only when it stands on a key: an error is met again at most once
             // for each place that can't be read.
             self.sources[index].advance()?;
             self.stale.pop();
         }
-        let mut best: Option<usize> = None;
+        let mut best: Option<(usize, &[u8])> = None;
         for (index, source) in self.sources.iter().enumerate() {
-            let Some(current) = &source.current else { continue };
-            let order = best.map(|best| {
-                // `best` stands on a key, since only such a source was chosen.
-                self.sources[best]
-                    .current
-                    .as_ref()
-                    .map_or(std::cmp::Ordering::Less, |best| current.key.cmp(&best.key))
-            });
+            let Some(key) = source.key() else { continue };
+            let order = match best {
+                None => Ordering::Less,
+                Some((_, best)) if self.backward => best.cmp(key),
+                Some((_, best)) => key.cmp(best),
+            };
             match order {
-                None => {
-                    best = Some(index);
+                Ordering::Greater => {}
+                Ordering::Equal => self.stale.push(index),
+                Ordering::Less => {
+                    best = Some((index, key));
                     self.stale.clear();
                     self.stale.push(index);
                 }
-                Some(std::cmp::Ordering::Equal) => self.stale.push(index),
-                Some(order) if order.is_lt() != self.backward => {
-                    best = Some(index);
-                    self.stale.clear();
-                    self.stale.push(index);
-                }
-                Some(_) => {}
             }
         }
-        let mut versions: Vec<Current> =
-            self.stale.iter().filter_map(|&index| self.sources[index].current.take_for_merge()).collect();
-        if versions.len() > 1 {
-            versions.sort_by_key(|version| std::cmp::Reverse(version.epoch));
+        let newest = self.stale.iter().copied().max_by_key(|&index| self.sources[index].epoch());
+        self.best = newest;
+        let Some(newest) = newest else { return Ok(false) };
+        if matches!(self.sources[newest].entry(), EntryRef::Counter(_)) {
+            self.stale.sort_by_key(|&index| std::cmp::Reverse(self.sources[index].epoch()));
+            let parts = self.stale.iter().map(|&index| self.sources[index].entry());
+            self.sum = Some(sum_parts(parts).0.to_le_bytes());
         }
-        let Some(newest) = versions.first_mut() else {
-            self.current = None;
-            return Ok(false);
-        };
-        let (key, epoch) = (newest.key.clone(), newest.epoch);
-        let entry = if matches!(newest.entry, Entry::Counter(_)) {
-            counter_entry(sum_parts(versions.iter().map(|version| &version.entry)).0)
-        } else {
-            std::mem::replace(&mut newest.entry, Entry::Tombstone)
-        };
-        self.current = Some(Current { key, epoch, entry });
         Ok(true)
-    }
-}
-
-/// A source keeps the key that it stands on, since going on from it needs it.
-trait TakeForMerge {
-    fn take_for_merge(&mut self) -> Option<Current>;
-}
-
-impl TakeForMerge for Option<Current> {
-    fn take_for_merge(&mut self) -> Option<Current> {
-        let current = self.as_mut()?;
-        let entry = std::mem::replace(&mut current.entry, Entry::Tombstone);
-        Some(Current { key: current.key.clone(), epoch: current.epoch, entry })
     }
 }
 
@@ -337,31 +368,34 @@ impl Cursor for MergeScan {
                 "this scan was begun before a fork; begin a new one in the child",
             ));
         }
-        loop {
-            if !self.step()? {
-                return Ok(false);
-            }
-            if !matches!(self.current, Some(Current { entry: Entry::Tombstone, .. })) {
+        while self.step()? {
+            let is_there = |best: usize| {
+                self.sum.is_some() || !matches!(self.sources[best].entry(), EntryRef::Tombstone)
+            };
+            if self.best.is_some_and(is_there) {
                 return Ok(true);
             }
         }
+        Ok(false)
     }
 
     fn key(&self) -> &[u8] {
-        match &self.current {
-            Some(current) => &current.key[self.partition..],
+        match self.best.and_then(|best| self.sources[best].key()) {
+            Some(key) => &key[self.partition..],
             None => panic!("a cursor has no key before its first advance or behind its end"),
         }
     }
 
     fn record(&self) -> RecordRef<'_> {
         const NO_EXTENTS: &[Extent] = &[];
-        match &self.current {
-            Some(Current { epoch, entry: Entry::Put { value, extents }, .. }) => {
-                RecordRef { version: *epoch, value, extents }
-            }
-            Some(Current { epoch, .. }) => RecordRef { version: *epoch, value: &[], extents: NO_EXTENTS },
-            None => panic!("a cursor has no record before its first advance or behind its end"),
+        let Some(source) = self.best.map(|best| &self.sources[best]) else {
+            panic!("a cursor has no record before its first advance or behind its end")
+        };
+        let version = source.epoch();
+        match (&self.sum, source.entry()) {
+            (Some(sum), _) => RecordRef { version, value: sum, extents: NO_EXTENTS },
+            (None, EntryRef::Put { value, extents }) => RecordRef { version, value, extents },
+            (None, _) => RecordRef { version, value: &[], extents: NO_EXTENTS },
         }
     }
 }

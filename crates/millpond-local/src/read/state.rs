@@ -20,7 +20,7 @@ use millpond_core::{Epoch, Result};
 
 use crate::{
     manifest::Manifest,
-    run::{Entry, Found, Run, key_hash},
+    run::{Entry, EntryRef, Found, Run, key_hash},
     tail::{Tail, counter_entry, counter_value},
 };
 
@@ -160,7 +160,7 @@ impl State {
             }
         }
         parts.sort_by_key(|part| Reverse(part.epoch));
-        Ok(sum_parts(parts.iter().map(|part| &part.entry)).0)
+        Ok(sum_parts(parts.iter().map(|part| part.entry.as_ref())).0)
     }
 
     /// The newest version of `key` in a run of before `epoch`; of a counter, its part in that run.
@@ -297,18 +297,18 @@ pub(crate) fn counter_in_run(run: &Arc<Run>, key: &[u8], at: Epoch) -> Result<En
         }
         there = cursor.next()?;
     }
-    let (sum, whole) = sum_parts(parts.iter());
+    let (sum, whole) = sum_parts(parts.iter().map(Entry::as_ref));
     Ok(if whole { counter_entry(sum) } else { Entry::Counter(sum) })
 }
 
 /// Adds up a counter's entries, newest first; the flag says whether its beginning was among them.
-pub(crate) fn sum_parts<'a>(parts: impl Iterator<Item = &'a Entry>) -> (i64, bool) {
+pub(crate) fn sum_parts<'a>(parts: impl Iterator<Item = EntryRef<'a>>) -> (i64, bool) {
     let mut sum = 0i64;
     for part in parts {
         match part {
-            Entry::Counter(delta) => sum = sum.wrapping_add(*delta),
-            Entry::Put { value, .. } => return (sum.wrapping_add(counter_value(value)), true),
-            Entry::Tombstone => return (sum, true),
+            EntryRef::Counter(delta) => sum = sum.wrapping_add(delta),
+            EntryRef::Put { value, .. } => return (sum.wrapping_add(counter_value(value)), true),
+            EntryRef::Tombstone => return (sum, true),
         }
     }
     (sum, false)

@@ -247,6 +247,15 @@ impl Block {
         Ok(())
     }
 
+    /// The record's entry.
+    pub(super) fn entry<'a>(&'a self, record: &Record, extents: &'a [Extent]) -> EntryRef<'a> {
+        match record.content {
+            Content::Tombstone => EntryRef::Tombstone,
+            Content::Counter(sum) => EntryRef::Counter(sum),
+            Content::Put { value, .. } => EntryRef::Put { value: &self.bytes[range(value)], extents },
+        }
+    }
+
     /// The record's entry, which keeps the block alive.
     pub(super) fn entry_owned(&self, record: &Record, extents: Vec<Extent>) -> Entry {
         match record.content {

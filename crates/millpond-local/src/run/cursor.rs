@@ -9,7 +9,7 @@ use std::{ops::Bound, sync::Arc};
 use millpond_core::{Epoch, Extent, Result};
 
 use super::{
-    Entry, Run,
+    Entry, EntryRef, Run,
     block::{Block, Record},
 };
 use crate::wire::Malformed;
@@ -142,6 +142,15 @@ impl RunCursor {
         self.stand == Stand::OnRecord
     }
 
+    /// The bound of the block that couldn't be read, if the cursor stands on one: none of its keys is
+    /// greater.
+    pub(crate) fn damaged(&self) -> Option<&[u8]> {
+        match self.stand {
+            Stand::OnDamage(number) => Some(self.run.index().bound(number)),
+            _ => None,
+        }
+    }
+
     /// The key of the current record.
     pub(crate) fn key(&self) -> &[u8] {
         &self.here.key
@@ -150,6 +159,14 @@ impl RunCursor {
     /// The epoch of the current record.
     pub(crate) fn epoch(&self) -> Epoch {
         self.run.epoch_of(self.here.record.epoch)
+    }
+
+    /// The current record.
+    pub(crate) fn entry(&self) -> EntryRef<'_> {
+        match &self.block {
+            Some(block) => block.entry(&self.here.record, &self.here.extents),
+            None => EntryRef::Tombstone,
+        }
     }
 
     /// The current record; it keeps the block in memory.
