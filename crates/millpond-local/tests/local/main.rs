@@ -3,6 +3,7 @@
 //! Everything here is replayed by `MILLPOND_TEST_SEED`, which each failure names.
 
 mod conformance;
+mod damage;
 mod faults;
 mod flips;
 mod forks;

@@ -1,0 +1,105 @@
+//! A block of a run is damaged, and others go on being read.
+//!
+//! What can break: a damaged block hides records of its neighbours; or, where the versions of one key
+//! fill several blocks, an older one is shown because the newest can't be read.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use millpond_core::{At, Commit, Direction, Epoch, ErrorKind, Key, KeyRange, Op, Outcome, Store, Write};
+use millpond_testkit::sim::{SimMachine, SimMedia};
+
+use crate::subject::{DIR, SUBJECT};
+
+const P: &[u8] = b"p";
+
+fn open(machine: &SimMachine) -> Arc<dyn Store> {
+    (SUBJECT.open)(machine.process()).expect("opened")
+}
+
+fn put(store: &dyn Store, sort: &[u8], version: u8, length: usize) -> Epoch {
+    let value = vec![version; length];
+    let op = Op::Put { value: &value, extents: &[] };
+    let writes = vec![Write { key: Key::new(P, sort), op, tally: None }];
+    match store.index().commit(&Commit { writes, ..Commit::default() }).expect("committed") {
+        Outcome::Committed { epoch, .. } => epoch,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The keys that a scan shows, each checked to be in its newest version, and the errors it met.
+fn keys(store: &dyn Store, direction: Direction, newest: u8) -> (BTreeSet<Vec<u8>>, usize) {
+    let view = store.index().view(At::Latest).expect("a view");
+    let mut cursor = view.scan(KeyRange::all(P), direction).expect("a cursor");
+    let (mut keys, mut errors) = (BTreeSet::new(), 0);
+    loop {
+        match cursor.advance() {
+            Ok(true) => {
+                assert!(
+                    cursor.record().value.iter().all(|byte| *byte == newest),
+                    "{:?} is shown in an older version",
+                    cursor.key().escape_ascii().to_string()
+                );
+                assert!(keys.insert(cursor.key().to_vec()), "a key is shown twice");
+            }
+            Ok(false) => return (keys, errors),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                errors += 1;
+                assert!(errors < 100, "the scan never ends");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_block_hides_its_own_records_only_in_either_direction() {
+    const VERSIONS: u8 = 9;
+    let machine = SimMachine::new(1);
+    (SUBJECT.create)(machine.process()).expect("created");
+    let store = open(&machine);
+    let mut epochs = Vec::new();
+    for version in 1..=VERSIONS {
+        for number in 0..10u8 {
+            // Of some keys, all versions together fill several blocks.
+            let length = if number % 5 == 2 { 1500 } else { 150 };
+            epochs.push(put(&*store, &[b'a' + number], version, length));
+        }
+        store.index().retain(&epochs).expect("retained");
+    }
+    store.compact().expect("compacted");
+    let (all, errors) = keys(&*store, Direction::Forward, VERSIONS);
+    assert_eq!((all.len(), errors), (10, 0));
+    store.close().expect("closed");
+    drop(store);
+
+    let runs = machine.files(&Path::new(DIR).join("runs")).expect("listed");
+    let [run] = &runs[..] else { panic!("one run, not {runs:?}") };
+    let length = machine.content(run).expect("read").len() as u64;
+    let mut damaged = 0;
+    for byte in (48..length).step_by(61) {
+        let machine = machine.fork();
+        machine.flip(run, byte, 0x10).expect("flipped");
+        // Damage to the index or the footer is met when the run is opened.
+        let Ok(store) = (SUBJECT.open)(machine.process() as Arc<SimMedia>) else { continue };
+        let (forth, errors_forth) = keys(&*store, Direction::Forward, VERSIONS);
+        let (back, errors_back) = keys(&*store, Direction::Backward, VERSIONS);
+        let hidden = all.len() - forth.len();
+        assert_eq!(forth, back, "byte {byte}: the direction makes a difference");
+        // Older versions may be damaged without anyone missing them.
+        assert!(hidden == 0 || errors_forth > 0 && errors_back > 0, "byte {byte} hides keys silently");
+        // A block of 4 KiB holds no more than three of these keys.
+        assert!(hidden <= 3, "byte {byte} hides {hidden} keys");
+        damaged += usize::from(hidden > 0);
+        for key in &all {
+            let got = store.index().get(Key::new(P, key));
+            match got {
+                Ok(record) => assert_eq!(record.expect("there").value[0], VERSIONS, "byte {byte}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                    assert!(!forth.contains(key), "byte {byte}: a scan reads what a get can't");
+                }
+            }
+        }
+    }
+    assert!(damaged > 100, "most flips are in blocks, not {damaged}");
+}
