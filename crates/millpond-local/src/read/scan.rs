@@ -25,6 +25,8 @@ struct Source {
     at: Epoch,
     backward: bool,
     stand: Stand,
+    /// Whether it came by something that couldn't be read.
+    damaged: bool,
 }
 
 /// What a source stands on.
@@ -71,19 +73,35 @@ struct RunWalk {
 
 impl Source {
     fn new(place: Place, at: Epoch, backward: bool) -> Self {
-        Self { place, at, backward, stand: Stand::BeforeFirst }
+        Self { place, at, backward, stand: Stand::BeforeFirst, damaged: false }
     }
 
     /// Goes to the next key. After an error, the next call goes on behind what can't be read.
     fn advance(&mut self) -> Result<()> {
         // An error leaves the source where it hides nothing: going on from the cursor's place.
         let before = std::mem::replace(&mut self.stand, Stand::Lent);
-        self.stand = match &mut self.place {
-            Place::Tail(walk) => walk.advance(self.at, self.backward),
-            Place::Run(walk) if self.backward => walk.back(self.at, &before)?,
-            Place::Run(walk) => walk.forth(self.at, &before)?,
+        let moved = match &mut self.place {
+            Place::Tail(walk) => Ok(walk.advance(self.at, self.backward)),
+            Place::Run(walk) if self.backward => walk.back(self.at, &before),
+            Place::Run(walk) => walk.forth(self.at, &before),
         };
+        match moved {
+            Ok(stand) => self.stand = stand,
+            Err(error) => {
+                self.damaged = true;
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a damaged block that the walk came by may hold a newer version of `key` than that of
+    /// `epoch`.
+    fn hides(&self, key: &[u8], epoch: Epoch) -> bool {
+        match &self.place {
+            Place::Run(walk) if self.damaged => walk.cursor.hides(key, epoch),
+            _ => false,
+        }
     }
 
     /// The key that it stands on; none at the end.
@@ -369,10 +387,16 @@ impl Cursor for MergeScan {
             ));
         }
         while self.step()? {
-            let is_there = |best: usize| {
-                self.sum.is_some() || !matches!(self.sources[best].entry(), EntryRef::Tombstone)
+            let Some(index) = self.best else { continue };
+            let best = &self.sources[index];
+            // That something is damaged was told already: what it hides isn't shown in an older
+            // version. (Of its own keys, a source passes over those versions itself.)
+            let is_hidden = || {
+                let others = || self.sources.iter().enumerate().filter(|(other, _)| *other != index);
+                let hides = |key| others().any(|(_, other)| other.hides(key, best.epoch()));
+                best.key().is_some_and(hides)
             };
-            if self.best.is_some_and(is_there) {
+            if (self.sum.is_some() || !matches!(best.entry(), EntryRef::Tombstone)) && !is_hidden() {
                 return Ok(true);
             }
         }

@@ -24,6 +24,8 @@ pub(crate) struct RunCursor {
     number: usize,
     here: Position,
     interval: Interval,
+    /// Blocks that couldn't be read.
+    damaged: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl RunCursor {
             number: 0,
             here: Position::default(),
             interval: Interval::default(),
+            damaged: Vec::new(),
         }
     }
 
@@ -151,6 +154,16 @@ impl RunCursor {
         }
     }
 
+    /// Whether a block that couldn't be read may hold a version of `key` that is newer than `epoch`.
+    pub(crate) fn hides(&self, key: &[u8], epoch: Epoch) -> bool {
+        let index = self.run.index();
+        let may_hold = |number: &usize| {
+            self.run.epoch_of(index.epoch_max(*number)) > epoch
+                && (index.find(key)..=index.find_after(key)).contains(number)
+        };
+        self.damaged.iter().any(may_hold) && self.run.may_contain(key)
+    }
+
     /// The key of the current record.
     pub(crate) fn key(&self) -> &[u8] {
         &self.here.key
@@ -185,7 +198,12 @@ impl RunCursor {
         }
         if self.block.is_none() || self.number != number {
             self.stand = Stand::OnDamage(number);
-            self.block = Some(self.run.block(number)?);
+            self.block = None;
+            let block = self.run.block(number);
+            if block.is_err() && !self.damaged.contains(&number) {
+                self.damaged.push(number);
+            }
+            self.block = Some(block?);
             self.number = number;
             self.interval.of = None;
         }
@@ -260,6 +278,7 @@ impl RunCursor {
             }
             Err(what) => {
                 self.stand = Stand::OnDamage(self.number);
+                self.damaged.push(self.number);
                 Err(self.run.malformed(self.number, what))
             }
         }

@@ -103,3 +103,56 @@ fn a_damaged_block_hides_its_own_records_only_in_either_direction() {
     }
     assert!(damaged > 100, "most flips are in blocks, not {damaged}");
 }
+
+/// Where a newer run is damaged, what an older one has of the same keys isn't the truth.
+#[test]
+fn what_damage_hides_is_not_shown_as_it_was_before() {
+    const KEYS: u8 = 250;
+    let machine = SimMachine::new(1);
+    (SUBJECT.create)(machine.process()).expect("created");
+    let store = open(&machine);
+    let is_replaced = |number: u8| number.is_multiple_of(5);
+    for number in 0..KEYS {
+        put(&*store, &[number], if is_replaced(number) { 1 } else { 2 }, 150);
+    }
+    store.compact().expect("compacted");
+    let first = machine.files(&Path::new(DIR).join("runs")).expect("listed");
+    for number in (0..KEYS).filter(|number| is_replaced(*number)) {
+        put(&*store, &[number], 2, 150);
+    }
+    // Until the log is long enough for a checkpoint, into a second run.
+    let listed = || machine.files(&Path::new(DIR).join("runs")).expect("listed");
+    for number in 0u32.. {
+        if listed().len() > first.len() {
+            break;
+        }
+        let (sort, op) = (number.to_be_bytes(), Op::Put { value: &[0; 1000], extents: &[] });
+        let writes = vec![Write { key: Key::new(b"q", &sort), op, tally: None }];
+        store.index().commit(&Commit { writes, ..Commit::default() }).expect("committed");
+    }
+    store.close().expect("closed");
+    drop(store);
+    let runs = listed();
+    let run = runs.iter().find(|run| !first.contains(run)).expect("a second run");
+    assert_eq!(runs.len(), 2, "the first one is still there");
+
+    // The keys at hand are in the first blocks.
+    let mut damaged = 0;
+    for byte in (48..8 << 10).step_by(31) {
+        let machine = machine.fork();
+        machine.flip(run, byte, 0x10).expect("flipped");
+        let Ok(store) = (SUBJECT.open)(machine.process() as Arc<SimMedia>) else { continue };
+        for direction in [Direction::Forward, Direction::Backward] {
+            let (shown, errors) = keys(&*store, direction, 2);
+            // About a block's worth, and what the filter is wrong about.
+            assert!(
+                KEYS as usize - shown.len() <= 40,
+                "byte {byte} hides {} keys",
+                KEYS as usize - shown.len()
+            );
+            assert!(shown.len() == KEYS as usize || errors > 0, "byte {byte} hides keys silently");
+            damaged += usize::from(errors > 0);
+        }
+    }
+    assert!(damaged > 50, "most flips are in blocks, not {damaged}");
+}
