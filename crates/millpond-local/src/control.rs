@@ -110,6 +110,8 @@ pub(crate) enum LockName {
 pub(crate) struct Control {
     memory: Arc<dyn Shared>,
     media: Arc<dyn Media>,
+    /// Of this process: a forked child has a control of its own.
+    pid: u64,
 }
 
 impl Control {
@@ -161,7 +163,7 @@ impl Control {
                 "the control memory is too short; close every process that has the container open",
             ));
         }
-        Ok(Self { memory, media })
+        Ok(Self { memory, media, pid: std::process::id().into() })
     }
 
     pub(crate) fn words(&self) -> &Words {
@@ -204,7 +206,7 @@ impl Control {
             }
         }
         let abandoned = words.busy.swap(1, Ordering::Acquire) != 0;
-        words.holder.store(std::process::id().into(), Ordering::Relaxed);
+        words.holder.store(self.pid, Ordering::Relaxed);
         Ok(LockGuard { words, media: &*self.media, abandoned, keep_busy: false })
     }
 }

@@ -228,8 +228,13 @@ impl Tail {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many keys have records.
+    pub(crate) fn keys(&self) -> usize {
+        self.records().slots.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.records().slots.is_empty() && self.bulk_count() == 0
+        self.keys() == 0 && self.bulk_count() == 0
     }
 
     /// The epoch of the newest record, those of bulk commits left out.
@@ -276,17 +281,6 @@ impl Tail {
         out.len() == most
     }
 
-    /// Every key with its versions, in order. Holds the tail: for tails that no longer change.
-    pub(crate) fn for_each<E>(
-        &self,
-        mut each: impl FnMut(&Bytes, &Versions) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let records = self.records();
-        let mut places: Vec<&Slot> = records.slots.iter().collect();
-        places.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-        places.into_iter().try_for_each(|slot| each(&slot.key, &slot.versions))
-    }
-
     /// The records, those in order that came before the call.
     fn in_order(&self) -> RwLockReadGuard<'_, Records> {
         let records = self.records();
@@ -305,6 +299,46 @@ impl Tail {
     fn records_mut(&self) -> RwLockWriteGuard<'_, Records> {
         self.records.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Calls `each` with every key of `tails`, in order, and its versions in each tail that has any, in
+/// the order of the tails. Holds them: for tails that no longer change.
+pub(crate) fn for_each<E>(
+    tails: &[Arc<Tail>],
+    mut each: impl FnMut(&Bytes, &[&Versions]) -> Result<(), E>,
+) -> Result<(), E> {
+    let records: Vec<_> = tails.iter().map(|tail| tail.records()).collect();
+    let slots = || records.iter().flat_map(|records| &records.slots);
+    // What all keys begin with is not worth a look: the eight bytes behind it mostly tell.
+    let shared = slots().zip(slots().skip(1)).fold(usize::MAX, |shared, (left, right)| {
+        let both = left.key.iter().zip(right.key.iter());
+        both.take(shared).take_while(|(left, right)| left == right).count()
+    });
+    let head = |key: &[u8]| {
+        let mut head = [0; 8];
+        let rest = key.get(shared..).unwrap_or_default();
+        let length = rest.len().min(8);
+        head[..length].copy_from_slice(&rest[..length]);
+        u64::from_be_bytes(head)
+    };
+    let mut order: Vec<(u64, usize, &Slot)> = Vec::with_capacity(slots().count());
+    for (tail, records) in records.iter().enumerate() {
+        order.extend(records.slots.iter().map(|slot| (head(&slot.key), tail, slot)));
+    }
+    order.sort_unstable_by(|(left_head, left_tail, left), (right_head, right_tail, right)| {
+        (left_head.cmp(right_head))
+            .then_with(|| left.key.cmp(&right.key))
+            .then_with(|| left_tail.cmp(right_tail))
+    });
+    let mut versions = Vec::with_capacity(tails.len());
+    for same in order.chunk_by(|(left_head, _, left), (right_head, _, right)| {
+        left_head == right_head && left.key == right.key
+    }) {
+        versions.clear();
+        versions.extend(same.iter().map(|(_, _, slot)| &slot.versions));
+        each(&same[0].2.key, &versions)?;
+    }
+    Ok(())
 }
 
 /// The number that a put counter holds; 0 for a value that is no counter.

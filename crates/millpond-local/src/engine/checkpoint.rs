@@ -10,7 +10,6 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Result, SegmentId};
 
 use super::{
@@ -24,7 +23,7 @@ use crate::{
     manifest::{Manifest, RunEntry},
     read::State,
     run::{Entry, Found, Run, RunId, RunSummary, RunWriter},
-    tail::{BulkRun, Tail},
+    tail::{self, BulkRun, Versions},
 };
 
 /// Finished log files that may wait for a checkpoint before writers have to.
@@ -116,23 +115,24 @@ impl Engine {
         let needed = self.needed(&state.manifest.retained)?;
         let mut changes = BTreeMap::new();
         let mut superseded = Superseded::default();
-        let versions = collect(finished)?;
-        let summary = self.write_run(versions.len() as u64, |writer| {
-            for (key, versions) in versions {
+        let keys = finished.iter().map(|tail| tail.keys() as u64).sum();
+        let summary = self.write_run(keys, |writer| {
+            tail::for_each(finished, |key, places| {
+                let versions = collect(places);
                 if let Some((epoch, Entry::Put { .. } | Entry::Tombstone)) = versions.last() {
-                    superseded.note(&state, &key, *epoch);
+                    superseded.note(&state, key, *epoch);
                 }
-                let is_oldest = |epoch| Ok(is_oldest(&state, &[], &key, epoch));
+                let is_oldest = |epoch| Ok(is_oldest(&state, &[], key, epoch));
                 for (epoch, entry) in keep(versions, &needed, is_oldest, &mut |_| ())? {
                     if let Entry::Put { extents, .. } = &entry {
                         for extent in extents {
                             *changes.entry(extent.segment).or_insert(0) += extent.length as i64;
                         }
                     }
-                    writer.add(&key, epoch, entry.as_ref())?;
+                    writer.add(key, epoch, entry.as_ref())?;
                 }
-            }
-            Ok(())
+                Ok(())
+            })
         })?;
         for bulk in finished.iter().flat_map(|tail| tail.bulk()) {
             superseded.note_all(&state, &bulk);
@@ -269,27 +269,23 @@ impl Superseded {
     }
 }
 
-/// The versions of every key in finished tails (newest tail first), newest first.
-fn collect(tails: &[Arc<Tail>]) -> Result<BTreeMap<Bytes, Vec<Kept>>> {
-    let mut all: BTreeMap<Bytes, Vec<Kept>> = BTreeMap::new();
-    for tail in tails {
-        tail.for_each(|key, versions| {
-            let list = all.entry(key.clone()).or_default();
-            let first = list.len();
-            list.extend(versions.all().map(|version| (version.epoch, version.entry.clone())));
-            // In a tail a counter holds its sum so far; in a run, what was added since the version
-            // before.
-            for place in first + 1..list.len() {
-                if let (_, Entry::Counter(below)) = list[place]
-                    && let (_, Entry::Counter(sum)) = &mut list[place - 1]
-                {
-                    *sum = sum.wrapping_sub(below);
-                }
+/// The versions of a key in finished tails (newest tail first), newest first.
+fn collect(places: &[&Versions]) -> Vec<Kept> {
+    let mut all: Vec<Kept> = Vec::with_capacity(1);
+    for versions in places {
+        let first = all.len();
+        all.extend(versions.all().map(|version| (version.epoch, version.entry.clone())));
+        // In a tail a counter holds its sum so far; in a run, what was added since the version
+        // before.
+        for place in first + 1..all.len() {
+            if let (_, Entry::Counter(below)) = all[place]
+                && let (_, Entry::Counter(sum)) = &mut all[place - 1]
+            {
+                *sum = sum.wrapping_sub(below);
             }
-            Ok::<(), Error>(())
-        })?;
+        }
     }
-    Ok(all)
+    all
 }
 
 /// Whether no run but those in `merged` may hold a version of `key` older than `epoch`.
