@@ -7,6 +7,10 @@
 PYTHON := .venv/bin/python
 # The shortest share of the machine's files that the demo loads as a test.
 TEST_DEMO_LIMIT := 64MiB
+# The peers of the benchmark are built here, and its data lives here while it runs.
+BENCH_TARGET := $(or $(CARGO_TARGET_DIR),target)/benchmarks
+# For example: make bench BENCH_OPTIONS="--sections sync,threads --directory /mnt/disk"
+BENCH_OPTIONS :=
 
 help: ## Shows what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,13 +40,17 @@ test-demo: package
 	@echo "== the demo, on $(TEST_DEMO_LIMIT)"
 	@DEMO_LIMIT=$(TEST_DEMO_LIMIT) scripts/demo
 
-bench: package ## Measures Millpond beside its peers
+bench: package ## Measures Millpond beside its peers; FULL=1 also at ten million records
+	@echo "== building the peers"
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
-	$(PYTHON) benchmarks/dictionaries.py
+	@cargo build --release --quiet --manifest-path benchmarks/rust/Cargo.toml --target-dir $(BENCH_TARGET)
+	$(PYTHON) benchmarks/python/bench.py --binary $(BENCH_TARGET)/release/millpond-benchmarks $(if $(FULL),--full) $(BENCH_OPTIONS)
 
 lint: setup ## Checks format, lints and types
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features millpond-local/planted-bugs -- -D warnings
+	cargo fmt --manifest-path benchmarks/rust/Cargo.toml --check
+	cargo clippy --manifest-path benchmarks/rust/Cargo.toml --target-dir $(BENCH_TARGET) --all-targets -- -D warnings
 	.venv/bin/ruff check python examples tests benchmarks shims
 	.venv/bin/ruff format --check python examples tests benchmarks shims
 	.venv/bin/mypy

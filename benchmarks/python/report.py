@@ -1,0 +1,237 @@
+"""The tables: Markdown for people, JSON for programs."""
+
+import json
+import os
+import platform
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import peers
+import targets
+from job import Figure
+from results import Results, Run, cpu_us, wall_us
+
+LOCK = Path(__file__).parent.parent / "rust" / "Cargo.lock"
+
+# What each measurement is called, in the order of the tables.
+TITLES = {
+    "put": "put",
+    "overwrite": "overwrite",
+    "get": "get",
+    "put_many": "put of 1,000",
+    "get_many": "get of 1,000",
+    "scan": "scan, a record",
+    "scan_compacted": "scan when compacted",
+    "timed_put": "put, the median one",
+    "timed_put_floor": "an append and fdatasync beside it",
+    "timed_overwrite": "overwrite, the median one",
+    "timed_overwrite_floor": "an append and fdatasync beside it",
+    "scan_runs": "runs scanned",
+    "scan_compacted_runs": "runs scanned when compacted",
+    "visible_elsewhere": "visible in another process",
+    "visible_elsewhere_max_us": "visible in another process, the latest, µs",
+    "open": "open, closed cleanly",
+    "open_again": "open again beside the first handle",
+    "open_full_tail": "open, full tail",
+    "space_ratio_before": "space before the compaction, to keys and values",
+    "space_ratio": "space after it",
+    "written_ratio": "written for each pass",
+    "memory_mib_max": "memory of a process, MiB",
+    "memory_mib_total": "memory of all, MiB",
+    "append_and_sync": "append into zeroed space, fdatasync",
+    "append": "append into zeroed space",
+    "copy_1mib": "copy of 1 MiB",
+    "key_and_value": "making a key and a value",
+    "empty_call": "an empty call of a built-in",
+    "empty_function": "an empty call of a function",
+}
+
+SECTIONS = {"single": "Single and bulk operations", "sync": "Synced puts beside the floor"}
+
+
+def size(value_bytes: int) -> str:
+    return f"{value_bytes // 1024} KiB" if value_bytes >= 1024 else f"{value_bytes} B"
+
+
+def number(value: float) -> str:
+    """Three digits that matter, no more."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 or value == 0 else 3
+    return f"{value:,.{digits}f}"
+
+
+def title(name: str) -> str:
+    return TITLES.get(name, name.replace("_", " "))
+
+
+def in_order(names: list[str]) -> list[str]:
+    known = list(TITLES)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines] + [""]
+
+
+def comparison(runs: list[Run], clock: Callable[[Figure], float]) -> list[str]:
+    """A row for each workload, a column for each peer: what it costs, and how many times Millpond's."""
+    names = in_order([name for run in runs for name in run.names()])
+    ours = next((run for run in runs if run.peer == "millpond"), None)
+    rows = []
+    for name in names:
+        own = ours.median(name) if ours else None
+        cells = [title(name)]
+        for run in runs:
+            figure = run.median(name)
+            if figure is None:
+                cells.append("failed" if run.failed else "–")
+                continue
+            text = number(clock(figure))
+            if clock is cpu_us:
+                text += f" / {number(wall_us(figure))}"
+            if own and run is not ours and clock(own):
+                text += f" ({number(clock(figure) / clock(own))}×)"
+            cells.append(text)
+        rows.append(cells)
+    return table(["", *[run.peer for run in runs]], rows)
+
+
+def facts(runs: list[Run]) -> list[str]:
+    names = in_order([name for run in runs for report in run.rounds for name in report.facts])
+    rows = []
+    for name in names:
+        values = [run.fact(name) for run in runs]
+        rows.append([title(name), *["–" if value is None else number(value) for value in values]])
+    return table(["", *[run.peer for run in runs]], rows) if rows else []
+
+
+def sections(results: Results) -> list[str]:
+    """A table for each job, the peers side by side."""
+    lines: list[str] = []
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in results.runs:
+        job = run.job
+        # Single and bulk operations are rows of one table.
+        section = "single" if run.section == "bulk" else run.section
+        key = (section, run.language, job.durability, job.value_bytes, job.threads, job.processes)
+        groups.setdefault(key, []).append(run)
+    for (section, language, durability, value_bytes, threads, processes), runs in groups.items():
+        if section == "floors":
+            continue
+        heading = [SECTIONS.get(section, section.capitalize()), language.capitalize(), durability]
+        heading += [f"values of {size(value_bytes)}"]
+        heading += [f"{threads} threads"] if threads > 1 else []
+        heading += [f"{processes} processes"] if processes > 1 else []
+        count = f"{runs[0].job.count:,} records"
+        # By the clock: where there are syncs, or nothing but waiting.
+        clocked = durability == "sync" or section in ("threads", "processes", "visibility", "opening")
+        unit = "µs on the clock" if clocked else "µs of processor time / on the clock"
+        lines += [f"### {', '.join(heading)}", "", f"{count}; {unit}.", ""]
+        for part in dict.fromkeys(run.section for run in runs):
+            chosen = [run for run in runs if run.section == part]
+            if any(run.names() for run in chosen):
+                lines += comparison(chosen, wall_us if clocked else cpu_us)
+            lines += facts(chosen)
+    return lines
+
+
+def floors(results: Results) -> list[str]:
+    rows = []
+    for run in results.runs:
+        for name in in_order(run.names()) if run.section == "floors" else []:
+            figure = run.median(name)
+            assert figure is not None
+            what = f", {size(run.job.value_bytes)}" if name.startswith("append") else ""
+            if run.language == "rust" and not what and run.job.value_bytes != 100:
+                continue
+            rows.append([f"{TITLES[name]}{what}", number(wall_us(figure))])
+    return ["## The machine's floors", "", *table(["", "µs on the clock"], rows)] if rows else []
+
+
+def goals(results: Results) -> tuple[list[str], list[dict[str, Any]]]:
+    """What Millpond wants to reach, and whether it does."""
+    rows, documents = [], []
+    for goal in targets.goals():
+        value = goal.measure(results)
+        sense = "≤" if goal.at_most else "≥"
+        wanted = f"{sense} {goal.limit:,g}{goal.unit}"
+        if value is None:
+            rows.append([goal.group, goal.text, wanted, "–", "–", "not measured"])
+            continue
+        clock = goal.by_clock(results)
+        by_clock = f"{number(clock)}{goal.unit}" if clock is not None else "–"
+        reached = "yes" if goal.reached(value) else "**no**"
+        rows.append([goal.group, goal.text, wanted, f"{number(value)}{goal.unit}", by_clock, reached])
+        about = {"group": goal.group, "goal": goal.text, "target": wanted, "measured": round(value, 4)}
+        documents.append({**about, "by_clock": clock, "reached": goal.reached(value)})
+    head = ["", "goal", "target", "measured", "by the clock", "reached?"]
+    lines = table(head, rows)
+    lines[1] = "| --- | --- | ---: | ---: | ---: | --- |"
+    return ["## What we want to reach", "", *lines], documents
+
+
+def versions() -> dict[str, str]:
+    packages = tomllib.loads(LOCK.read_text())["package"]
+    wanted = {"heed", "fjall", "redb", "rusqlite", "lmdb-master-sys"}
+    rust = {package["name"]: package["version"] for package in packages if package["name"] in wanted}
+    return {**peers.versions(), **rust}
+
+
+def machine(directory: Path) -> str:
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    name = model[0].split(":")[1].strip() if model else platform.machine()
+    kernel = platform.release().split("-")[0]
+    return f"{name}, {os.cpu_count()} cores; Linux {kernel}; {file_system(directory)}; load {load()}"
+
+
+def file_system(directory: Path) -> str:
+    """Of the mount that a directory is on: the longest mount point above it."""
+    best = ("", "an unknown file system")
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, point, kind = line.split()[:3]
+        if directory.is_relative_to(point) and len(point) > len(best[0]):
+            best = (point, kind)
+    return best[1]
+
+
+def load() -> str:
+    return f"{os.getloadavg()[2]:.1f} in the last quarter of an hour"
+
+
+def write(results: Results, output: Path, rounds: int, scale: float, directory: Path) -> None:
+    goal_lines, goal_documents = goals(results)
+    about = machine(directory.absolute())
+    trial = "" if scale == 1 else f" **A trial with {scale:g} of the records: no result.**"
+    lines = [
+        "# Millpond beside its peers",
+        "",
+        f"Medians of {rounds} rounds, in which the peers took turns; keys of 16 random bytes."
+        f" {about}.{trial}",
+        "[README.md](README.md) says what is measured and how to read it. A ratio behind a peer's figure is"
+        " how many times Millpond's cost it is: above 1, Millpond is cheaper.",
+        "",
+        "![Costs by operation](results.svg)",
+        "",
+        *goal_lines,
+        *floors(results),
+        "## All measurements",
+        "",
+        *sections(results),
+        "## Versions",
+        "",
+        ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
+    ]
+    output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    document = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": about,
+        "rounds": rounds,
+        "scale": scale,
+        "versions": versions(),
+        "goals": goal_documents,
+        "runs": [run.document() for run in results.runs],
+    }
+    output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")

@@ -1,0 +1,235 @@
+"""The numbers that Millpond wants to reach, and how each is read off the results.
+
+Work that waits for nothing is judged by processor time of the whole process, background work included;
+work with a sync in it, or of several threads or processes, by the clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from results import Results, cpu_us, wall_us
+
+CPU, WALL = cpu_us, wall_us
+
+
+@dataclass
+class Goal:
+    """A number to reach."""
+
+    group: str
+    text: str
+    limit: float
+    unit: str
+    at_most: bool
+    measure: Callable[[Results], float | None]
+    # The same by the clock, where processor time decides.
+    by_clock: Callable[[Results], float | None] = lambda _: None
+
+    def reached(self, value: float) -> bool:
+        return value <= self.limit if self.at_most else value >= self.limit
+
+
+# Section, language, peer, workload, and what else names a run.
+Place = tuple[str, str, str, str, dict[str, object]]
+
+
+def at(section: str, language: str, peer: str, workload: str, **wanted: object) -> Place:
+    return section, language, peer, workload, wanted
+
+
+def cost(results: Results, place: Place, clock: Callable[..., float]) -> float | None:
+    section, language, peer, workload, wanted = place
+    figure = results.figure(section, language, peer, workload, **wanted)
+    return clock(figure) if figure else None
+
+
+def quotient(results: Results, above: Place, below: Place, clock: Callable[..., float]) -> float | None:
+    one, other = cost(results, above, clock), cost(results, below, clock)
+    return one / other if one is not None and other else None
+
+
+def rate(
+    group: str, text: str, limit: float, ours: Place, theirs: Place, clock: Callable[..., float]
+) -> Goal:
+    """Ours at least so many times as fast as theirs."""
+    goal = Goal(group, text, limit, "×", False, lambda results: quotient(results, theirs, ours, clock))
+    if clock is CPU:
+        goal.by_clock = lambda results: quotient(results, theirs, ours, WALL)
+    return goal
+
+
+def within(
+    group: str, text: str, limit: float, ours: Place, theirs: Place, clock: Callable[..., float]
+) -> Goal:
+    """Ours at most so many times as dear as theirs."""
+    goal = Goal(group, text, limit, "×", True, lambda results: quotient(results, ours, theirs, clock))
+    if clock is CPU:
+        goal.by_clock = lambda results: quotient(results, ours, theirs, WALL)
+    return goal
+
+
+def time_of(group: str, text: str, limit_us: float, place: Place) -> Goal:
+    """At most so many microseconds on the clock."""
+    return Goal(group, text, limit_us, " µs", True, lambda results: cost(results, place, WALL))
+
+
+def fact(group: str, text: str, limit: float, unit: str, place: Place) -> Goal:
+    """At most so much of what was counted."""
+    section, language, peer, name, wanted = place
+    return Goal(
+        group, text, limit, unit, True, lambda results: results.fact(section, language, peer, name, **wanted)
+    )
+
+
+def in_rust() -> list[Goal]:
+    def single(peer: str, workload: str) -> Place:
+        return at("single", "rust", peer, workload)
+
+    group = "Rust"
+    ours = "millpond"
+    sync = at("sync", "rust", ours, "timed_put", durability="sync")
+    floor = at("sync", "rust", ours, "timed_put_floor", durability="sync")
+    one_thread = at("threads", "rust", ours, "put", durability="sync")
+    threads = at("threads", "rust", ours, "put", durability="sync", threads=8)
+    one_process = at("processes", "rust", ours, "put", durability="sync")
+    processes = at("processes", "rust", ours, "put", durability="sync", processes=4)
+    alone, shared = at("processes", "rust", ours, "put"), at("processes", "rust", ours, "put", processes=4)
+    return [
+        rate(
+            group,
+            "async put of new keys, to fjall's rate",
+            1.5,
+            single(ours, "put"),
+            single("fjall", "put"),
+            CPU,
+        ),
+        rate(
+            group,
+            "async overwrite, to fjall's rate",
+            1.1,
+            single(ours, "overwrite"),
+            single("fjall", "overwrite"),
+            CPU,
+        ),
+        within(group, "sync put, to an append and fdatasync", 1.2, sync, floor, WALL),
+        rate(group, "sync put of 8 threads, to the rate of 1", 2.3, threads, one_thread, WALL),
+        rate(group, "sync put of 4 processes, to the rate of 1", 1.5, processes, one_process, WALL),
+        rate(group, "async put of 4 processes, to the rate of 1", 0.7, shared, alone, WALL),
+        rate(group, "get, to fjall's rate", 2.0, single(ours, "get"), single("fjall", "get"), CPU),
+        within(group, "get, to LMDB's cost", 1.6, single(ours, "get"), single("heed", "get"), CPU),
+        rate(group, "scan, to fjall's rate", 2.0, single(ours, "scan"), single("fjall", "scan"), CPU),
+        within(
+            group,
+            "scan of a compacted store, to LMDB's cost",
+            2.5,
+            single(ours, "scan_compacted"),
+            single("heed", "scan_compacted"),
+            CPU,
+        ),
+        within(
+            group,
+            "scan of a store as it stands, to LMDB's cost",
+            4.0,
+            single(ours, "scan"),
+            single("heed", "scan"),
+            CPU,
+        ),
+    ]
+
+
+def in_python() -> list[Goal]:
+    def pair(section: str, workload: str, peer: str, **wanted: object) -> tuple[Place, Place]:
+        return at(section, "python", "millpond", workload, **wanted), at(
+            section, "python", peer, workload, **wanted
+        )
+
+    group = "Python"
+    return [
+        rate(group, "async put, to rocksdict's rate", 2.0, *pair("single", "put", "rocksdict"), CPU),
+        rate(group, "get, to py-lmdb's rate", 1.0, *pair("single", "get", "lmdb"), CPU),
+        rate(group, "`bput`, to rocksdict's batches", 1.5, *pair("bulk", "put_many", "rocksdict"), CPU),
+        rate(group, "`bget`, to py-lmdb's `getmulti`", 2.0, *pair("bulk", "get_many", "lmdb"), CPU),
+        rate(group, "scan, to py-lmdb's rate", 1.0, *pair("single", "scan", "lmdb"), CPU),
+        rate(
+            group,
+            "sync put, to rocksdict's rate",
+            1.0,
+            *pair("sync", "timed_put", "rocksdict", durability="sync"),
+            WALL,
+        ),
+    ]
+
+
+def at_large() -> list[Goal]:
+    def load(peer: str, name: str) -> Place:
+        return at("load", "python", peer, name)
+
+    def growth(name: str) -> Place:
+        return at("growth", "rust", "millpond", name)
+
+    def synced(results: Results) -> float | None:
+        # Each to the floor beside it: the disk's pace at the two times isn't the store's doing.
+        here = quotient(results, growth("sync_put_all"), growth("sync_put_all_floor"), WALL)
+        there = quotient(results, growth("sync_put_tenth"), growth("sync_put_tenth_floor"), WALL)
+        return here / there if here is not None and there else None
+
+    def synced_raw(results: Results) -> float | None:
+        return quotient(results, growth("sync_put_all"), growth("sync_put_tenth"), WALL)
+
+    def written(results: Results) -> float | None:
+        ours = results.fact("load", "python", "millpond", "load_written_ratio")
+        theirs = results.fact("load", "python", "rocksdict", "load_written_ratio")
+        return ours / theirs if ours is not None and theirs else None
+
+    ours, theirs = load("millpond", "load"), load("rocksdict", "load")
+    last, second = load("millpond", "load_last_million"), load("millpond", "load_second_million")
+    group = "10 million records"
+    many = at("memory", "rust", "millpond", "memory_mib_max", processes=8)
+    return [
+        rate(group, "load of random keys by 100,000, to RocksDB's rate", 1.0, ours, theirs, CPU),
+        Goal(group, "bytes written by that load, to RocksDB's", 1.0, "×", True, written),
+        within(group, "its last million, to its second", 1.2, last, second, WALL),
+        within(group, "get, to the cost at a tenth", 1.6, growth("get_all"), growth("get_tenth"), CPU),
+        Goal(group, "sync put, over the floor, to the cost at a tenth", 1.05, "×", True, synced, synced_raw),
+        within(
+            group,
+            "scanned record, to the cost at a tenth",
+            1.1,
+            growth("scan_all"),
+            growth("scan_tenth"),
+            CPU,
+        ),
+        fact(
+            group,
+            "memory of a process that loads them, over mapped files",
+            256,
+            " MiB",
+            at("memory", "rust", "millpond", "memory_mib_max"),
+        ),
+        fact(group, "memory of each of 8 that load them", 256, " MiB", many),
+    ]
+
+
+def others() -> list[Goal]:
+    group = "Several"
+    opening = "opening", "rust", "millpond"
+    visible = at("visibility", "rust", "millpond", "visible_elsewhere")
+    synced = at("visibility", "rust", "millpond", "visible_elsewhere", durability="sync")
+    return [
+        time_of(group, "a commit is visible in another process (async)", 1000, visible),
+        time_of(group, "a commit is visible in another process (sync)", 1000, synced),
+        time_of(group, "opening 1 million records after a clean close", 10_000, at(*opening, "open")),
+        time_of(group, "opening them with a full tail", 250_000, at(*opening, "open_full_tail")),
+        time_of(group, "opening them again in the same process", 50, at(*opening, "open_again")),
+        fact(
+            group,
+            "space after three overwrites and a compaction, to keys and values",
+            1.6,
+            "×",
+            at("space", "rust", "millpond", "space_ratio"),
+        ),
+    ]
+
+
+def goals() -> list[Goal]:
+    return in_rust() + in_python() + at_large() + others()
