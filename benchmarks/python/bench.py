@@ -20,6 +20,7 @@ import plan
 import plot
 import report
 from job import Job, Report
+from neighbours import Neighbours
 from results import Results
 
 HERE = Path(__file__).parent
@@ -47,6 +48,7 @@ def do(language: str, binary: Path, job: Job, directory: Path) -> Report:
 def measure(tasks: list[plan.Task], rounds: int, binary: Path, directory: Path) -> Results:
     """All rounds of all tasks: in each, the peers take turns, so that a noisy machine is noisy for all."""
     results = Results()
+    others = Neighbours()
     begun = time.monotonic()
     for number in range(rounds):
         turns = [
@@ -67,6 +69,7 @@ def measure(tasks: list[plan.Task], rounds: int, binary: Path, directory: Path) 
             except (subprocess.SubprocessError, ValueError) as error:
                 run.failed = type(error).__name__
                 print(f"         failed: {error}", flush=True)
+    results.others = others.share()
     return results
 
 

@@ -32,7 +32,7 @@ ROWS: list[tuple[str, str, str, dict[str, object]]] = [
     ("… of 4 processes", "processes", "put", {"durability": "sync", "processes": 4}),
 ]
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 900, 150, 30, 30, 74
+WIDTH, LEFT, RIGHT, ROW, TOP = 900, 150, 60, 30, 74
 
 
 def panel(results: Results, language: str, top: int) -> tuple[list[str], int]:
@@ -68,7 +68,7 @@ def panel(results: Results, language: str, top: int) -> tuple[list[str], int]:
         parts.append(
             f'<line x1="{at:.1f}" y1="{top + TOP - 14}" x2="{at:.1f}" y2="{bottom - 8}" class="grid"/>'
         )
-        parts.append(f'<text x="{at:.1f}" y="{bottom + 8}" text-anchor="middle">{10.0**power:g} µs</text>')
+        parts.append(f'<text x="{at:.1f}" y="{bottom + 8}" text-anchor="middle">{10.0**power:,g} µs</text>')
     for place, (title, found) in enumerate(rows):
         y = top + TOP + ROW * place
         parts.append(f'<text x="{LEFT - 14}" y="{y + 4}" text-anchor="end">{escape(title)}</text>')

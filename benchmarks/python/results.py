@@ -88,6 +88,8 @@ class Results:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
+        # The share of the processors that others took meanwhile.
+        self.others = 0.0
 
     def run_of(self, section: str, language: str, job: Job) -> Run:
         """The run of a job, made if it is new."""
