@@ -32,6 +32,9 @@ pub enum Bug {
     DropTombstonesEarly,
     MoveSegmentsWithoutPointers,
     SkipValidation,
+    ForgetAbandonedSync,
+    ForgetFailedSegments,
+    TellOfFailedSegmentsLate,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -79,8 +79,7 @@ impl Engine {
             // Its epoch isn't known yet: the record gives it to all of them.
             writer.add(&key, Epoch::ZERO, entry)?;
         }
-        let synced = self.segments.sync(segments.keys().copied());
-        synced.or_else(|error| self.note_failed_segments().and(Err(error)))?;
+        self.sync_segments(segments.keys().copied())?;
         let summary = writer.finish()?;
         let mut bulk = Bulk {
             id: id.0,

@@ -68,10 +68,12 @@ impl Engine {
             Op::Put { extents, .. } => extents,
             _ => &[],
         });
-        let segments_synced = commit.durability == Durability::Sync;
+        let is_sync = commit.durability == Durability::Sync;
+        let naming =
+            if is_sync { None } else { self.name_unsynced(segments.clone().map(|extent| extent.segment)) };
+        let segments_synced = naming.is_none();
         if segments_synced {
-            let synced = self.segments.sync(segments.clone().map(|extent| extent.segment));
-            synced.or_else(|error| self.note_failed_segments().and(Err(error)))?;
+            self.sync_segments(segments.clone().map(|extent| extent.segment))?;
         }
         segments.clone().try_for_each(|extent| self.segments.check(extent.segment))?;
         let prepared = match self.prepare(commit, segments_synced)? {
@@ -79,6 +81,7 @@ impl Engine {
             Err(conflict) => return Ok(conflict),
         };
         let done = self.take_turn(prepared)?;
+        drop(naming);
         if let Outcome::Committed { .. } = done.outcome {
             self.segments.committed(segments.map(|extent| extent.segment));
             if commit.durability == Durability::Sync {

@@ -401,7 +401,7 @@ impl Mover<'_> {
     }
 
     fn sync(&self) -> Result<()> {
-        self.engine.segments.sync(self.written.iter().copied())
+        self.engine.sync_segments(self.written.iter().copied())
     }
 
     /// The manifest names what was moved: nothing is pending any more.

@@ -5,6 +5,7 @@
 //!   are checked again within, the record is appended and published. [`ready`]: what has to be so
 //!   before anything is appended. [`bulk`]: commits that are a run of their own.
 //! - [`sync`]: one sync serves every commit before it; a failed one is repaired or remembered.
+//!   [`segment_sync`]: so are those of bulk bytes.
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
@@ -27,6 +28,7 @@ mod prepare;
 mod ready;
 mod reserve;
 mod retention;
+mod segment_sync;
 mod store;
 mod sync;
 
@@ -57,6 +59,7 @@ use crate::{
 use apply::Applier;
 use background::Background;
 use commit::Queue;
+use segment_sync::SegmentWork;
 use sync::SyncTurn;
 
 /// How long to wait for a lock that another process holds for a moment only.
@@ -128,6 +131,7 @@ pub struct Engine {
     /// Bulk bytes that records name and that weren't synced before, with the log offset behind the
     /// record.
     unsynced_extents: Mutex<Vec<(u64, Extent)>>,
+    segment_work: SegmentWork,
     /// Files to unlink, with the generation of the first manifest without them and their bytes.
     obsolete: Mutex<Vec<(u64, PathBuf, u64)>>,
     /// Runs that could not be read through, which no merge takes any more.

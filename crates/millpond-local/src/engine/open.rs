@@ -157,6 +157,7 @@ impl Engine {
             maintenance_turn: Mutex::default(),
             segments,
             unsynced_extents: Mutex::default(),
+            segment_work: Default::default(),
             obsolete: Mutex::default(),
             unmergeable: Mutex::default(),
             superseded: Default::default(),
