@@ -21,7 +21,10 @@ use bytes::Bytes;
 use hashbrown::{HashTable, hash_table};
 use millpond_core::{Epoch, Extent, SegmentId};
 
-use crate::run::{Entry, Run, key_hash};
+use crate::{
+    log::LogPlace,
+    run::{Entry, Run, key_hash},
+};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -138,6 +141,9 @@ impl Versions {
                 counter_entry(counter_value(value).wrapping_add(delta))
             }
             (Change::Adjust(delta), Entry::Tombstone) => counter_entry(delta),
+            // What is added to an unknown sum is an unknown sum.
+            (Change::Adjust(_), Entry::Damaged(place)) => Entry::Damaged(*place),
+            (Change::Damaged(place), _) => Entry::Damaged(place),
         };
         if self.newest.epoch == epoch {
             self.newest.entry = entry;
@@ -154,6 +160,8 @@ pub(crate) enum Change {
     Put(Bytes, Vec<Extent>),
     Delete,
     Adjust(i64),
+    /// A put whose value is lost.
+    Damaged(LogPlace),
 }
 
 impl Tail {
@@ -191,6 +199,7 @@ impl Tail {
                 Change::Put(value, extents) => Entry::Put { value, extents },
                 Change::Delete => Entry::Tombstone,
                 Change::Adjust(delta) => Entry::Counter(delta),
+                Change::Damaged(place) => Entry::Damaged(place),
             };
             // A log file, of 1 GiB at most, has fewer records.
             vacant.insert(slots.len() as u32);

@@ -10,7 +10,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Result};
 
 use super::{Engine, lock};
 use crate::{
-    log::{LogFile, LogOp, Ops, RECORD_HEADER_BYTES, RecordHeader, parse},
+    log::{LogFile, LogOp, LogPlace, Ops, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, is_intact, parse},
     manifest::Manifest,
     read::State,
     run::{Run, RunId},
@@ -31,6 +31,15 @@ pub(super) struct Applier {
     pub(super) chain: u64,
     /// Its epoch.
     pub(super) epoch: Epoch,
+}
+
+/// Where the bytes of a record come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// This process has just made them.
+    Own,
+    /// They were read, and their values not verified yet.
+    Log,
 }
 
 impl Applier {
@@ -129,16 +138,22 @@ impl Engine {
                     ),
                 ));
             };
-            let payload = bytes
-                .slice(place + RECORD_HEADER_BYTES..place + RECORD_HEADER_BYTES + header.payload as usize);
+            let record = bytes.slice(place..place + header.length as usize);
             place += header.length as usize;
-            self.apply(applier, &header, &payload)?;
+            self.apply(applier, &header, &PayloadRead::of(&record, &header), Source::Log)?;
         }
         Ok(())
     }
 
     /// Applies one record, which begins at the applier's offset, and makes it visible.
-    pub(super) fn apply(&self, applier: &mut Applier, header: &RecordHeader, payload: &Bytes) -> Result<()> {
+    pub(super) fn apply(
+        &self,
+        applier: &mut Applier,
+        header: &RecordHeader,
+        payload: &PayloadRead,
+        source: Source,
+    ) -> Result<()> {
+        let place = LogPlace { file: applier.file.number(), offset: applier.file.place(applier.offset) };
         let malformed = |what: Malformed| {
             Error::new(
                 ErrorKind::Corrupt,
@@ -155,7 +170,12 @@ impl Engine {
         let mut changes = Vec::new();
         for op in Ops::new(payload) {
             match op.map_err(malformed)? {
-                LogOp::Put { key, value, extents } => {
+                LogOp::Put { key, value, checksum, .. }
+                    if source == Source::Log && !is_intact(&value, checksum) =>
+                {
+                    changes.push((key, Change::Damaged(place)));
+                }
+                LogOp::Put { key, value, extents, .. } => {
                     if !header.segments_synced && !extents.is_empty() {
                         lock(&self.unsynced_extents).extend(extents.iter().map(|extent| (end, *extent)));
                     }

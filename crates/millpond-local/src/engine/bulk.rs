@@ -7,7 +7,7 @@ use millpond_core::{Commit, Epoch, Error, Op, Result, SegmentId};
 use super::Engine;
 use crate::{
     bugs::{Bug, planted},
-    log::encode_run,
+    log::{Payload, encode_run},
     media::Media,
     run::{EntryRef, RunId, RunWriter},
     space::Space,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Bulk {
 }
 
 impl Bulk {
-    pub(super) fn encode(&self, payload: &mut Vec<u8>) {
+    pub(super) fn encode(&self, payload: &mut Payload) {
         encode_run(payload, self.id, &self.segments);
     }
 

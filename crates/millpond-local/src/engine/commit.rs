@@ -14,19 +14,18 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use millpond_core::{Commit, Durability, Epoch, Error, ErrorKind, Op, Outcome, Result};
 
 use super::{
     EPOCH_COMMIT_BITS, Engine,
-    apply::Applier,
+    apply::{Applier, Source},
     lock,
     prepare::{Kind, Prepared, PreparedKey, encode_tallies},
 };
 use crate::{
     bugs::{Bug, planted},
     control::LockGuard,
-    log::{RECORD_HEADER_BYTES, RecordHeader, encode_record},
+    log::{RecordHeader, encode_record},
 };
 
 /// Commits that wait for their turn.
@@ -178,7 +177,7 @@ impl Engine {
         }
         let Prepared { mut payload, writes, tallies, bulk, segments_synced, adds, .. } = prepared;
         encode_tallies(&mut payload, &writes, &tallies);
-        let bytes = (RECORD_HEADER_BYTES + payload.len()).next_multiple_of(8) as u64;
+        let bytes = payload.record_bytes() as u64;
         let space = &self.options.space;
         if adds {
             if let Err(error) = space.charge(bytes) {
@@ -195,7 +194,7 @@ impl Engine {
         let epoch = self.next_epoch(applier.epoch);
         let mut header = RecordHeader {
             length: bytes as u32,
-            payload: payload.len() as u32,
+            operations: payload.operations.len() as u32,
             checksum: 0,
             chain: applier.chain,
             epoch,
@@ -223,7 +222,7 @@ impl Engine {
         let end = applier.offset + bytes;
         let existed = writes.iter().map(|write| write.existed).collect();
         // It is committed, whether or not this process can take it in now: the next call tries again.
-        let applied = self.apply(applier, &header, &Bytes::from(payload)).is_ok();
+        let applied = self.apply(applier, &header, &payload.into(), Source::Own).is_ok();
         (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)
     }
 
@@ -240,7 +239,7 @@ impl Engine {
         }
         for write in &mut prepared.writes {
             let key = match &write.key {
-                PreparedKey::Payload(range) => &prepared.payload[range.clone()],
+                PreparedKey::Payload(range) => &prepared.payload.operations[range.clone()],
                 PreparedKey::Own(key) => key,
             };
             if let Some(newest) = state.newer_than(key, prepared.epoch)? {

@@ -9,7 +9,7 @@
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
-//! - [`open`], [`close`]: recovery, attaching, leaving.
+//! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found.
 //!
 //! Locks, in the order in which they are taken where several are: the turn for maintenance, the
 //! maintenance lock, the turn for commits, the commit lock, the applier, the turn for syncs, the
@@ -31,6 +31,7 @@ mod retention;
 mod segment_sync;
 mod store;
 mod sync;
+mod verify;
 
 use std::{
     collections::HashSet,

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
+use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 
 use super::{Engine, PATIENCE, apply::Applier, lock};
 use crate::{
     bugs::{Bug, planted},
     control::{LockGuard, LockName, NOT_POISONED},
-    log::{LogFile, LogHeader, RECORD_HEADER_BYTES, parse, scratch_name},
+    log::{LogFile, LogHeader, PayloadRead, RECORD_HEADER_BYTES, parse, scratch_name, values_intact},
 };
 
 /// What the thread whose turn it is to sync works with.
@@ -149,8 +150,8 @@ impl Engine {
             })?;
         let base = applier.file.header.base;
         let (chain, epoch, end) =
-            self.follow(&before, base, applier.file.header.chain, applier.file.header.epoch)?;
-        let (last, _, end_of_doubtful) = self.follow(&doubtful, end, chain, epoch)?;
+            self.follow(before, base, applier.file.header.chain, applier.file.header.epoch, false)?;
+        let (last, _, end_of_doubtful) = self.follow(doubtful.clone(), end, chain, epoch, true)?;
         if end_of_doubtful != applier.offset || last != applier.chain {
             return Err(poisoned(&self.dir.display()));
         }
@@ -195,19 +196,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Follows the chain of records in `bytes`, which begin at log offset `offset`.
+    /// Follows the chain of records in `bytes`, which begin at log offset `offset`; with `verifies`,
+    /// none of their values may be damaged.
     fn follow(
         &self,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         mut offset: u64,
         mut chain: u64,
         mut epoch: Epoch,
+        verifies: bool,
     ) -> Result<(u64, Epoch, u64)> {
+        let bytes = Bytes::from(bytes);
         let mut place = 0;
         while place + RECORD_HEADER_BYTES <= bytes.len() {
             let header = parse(&bytes[place..], self.container, offset)
                 .filter(|header| header.chain == chain)
                 .ok_or_else(|| poisoned(&self.dir.display()))?;
+            let record = bytes.slice(place..place + header.length as usize);
+            if verifies && !values_intact(&PayloadRead::of(&record, &header)) {
+                return Err(poisoned(&self.dir.display()));
+            }
             (chain, epoch) = (header.checksum, header.epoch);
             offset += u64::from(header.length);
             place += header.length as usize;
