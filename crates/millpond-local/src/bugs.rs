@@ -35,6 +35,7 @@ pub enum Bug {
     ForgetAbandonedSync,
     ForgetFailedSegments,
     TellOfFailedSegmentsLate,
+    KeepRecordsInOldFile,
 }
 
 #[cfg(feature = "planted-bugs")]

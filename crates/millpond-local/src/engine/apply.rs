@@ -10,6 +10,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Result};
 
 use super::{Engine, lock};
 use crate::{
+    bugs::{Bug, planted},
     log::{LogFile, LogOp, LogPlace, Ops, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, is_intact, parse},
     manifest::Manifest,
     read::State,
@@ -101,11 +102,19 @@ impl Engine {
         }
     }
 
-    /// Goes on in the next log file, with a tail of its own.
+    /// Goes on in the next log file, with a tail of its own. What was written again after a failed
+    /// sync is in that file now: of several processes, whichever checkpoints the files before it
+    /// leaves these records in the log.
     pub(super) fn switch_file(&self, applier: &mut Applier, next: LogFile) {
         let state = self.state();
-        let mut tails = vec![Arc::new(Tail::new(next.number()))];
-        tails.extend(state.tails.iter().cloned());
+        let mut tails = state.tails.clone();
+        if next.header.base < applier.offset && !planted(Bug::KeepRecordsInOldFile) {
+            let (before, behind) = tails[0].split(next.header.epoch, next.number());
+            tails[0] = Arc::new(before);
+            tails.insert(0, Arc::new(behind));
+        } else {
+            tails.insert(0, Arc::new(Tail::new(next.number())));
+        }
         applier.file = next;
         self.set_state(State::new(state.manifest.clone(), tails, state.runs.clone(), state.epoch()));
     }
@@ -244,10 +253,17 @@ impl Engine {
         let mut epoch = state.epoch();
         if applier.file.number() < manifest.log_file {
             let file = LogFile::open(&self.media, &self.log_dir(), self.container, manifest.log_file)?;
-            tails = vec![Arc::new(Tail::new(file.number()))];
-            *applier = Applier::at(file);
-            epoch = epoch.max(applier.epoch);
-            self.applied.store(applier.offset, Ordering::Release);
+            if file.header.base < applier.offset {
+                // Written again after a failed sync, and applied from where it was before.
+                let (_, behind) = state.newest_tail().split(file.header.epoch, file.number());
+                tails = vec![Arc::new(behind)];
+                applier.file = file;
+            } else {
+                tails = vec![Arc::new(Tail::new(file.number()))];
+                *applier = Applier::at(file);
+                epoch = epoch.max(applier.epoch);
+                self.applied.store(applier.offset, Ordering::Release);
+            }
         }
         self.set_state(State::new(manifest, tails, runs, epoch));
         Ok(())

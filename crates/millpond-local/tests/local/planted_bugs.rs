@@ -96,6 +96,9 @@ fn rule_4_epochs_are_never_reused() {
 #[test]
 fn rule_5_a_failed_sync_is_never_believed() {
     assert_noticed(Bug::AcknowledgeAfterFailedSync, failed_syncs);
+    assert_noticed(Bug::KeepRecordsInOldFile, |_| {
+        sharing::records_written_again_are_in_one_place().map(|()| 0)
+    });
     assert_noticed(Bug::ForgetAbandonedSync, fatal_syncs);
     // Each sync commit's bulk bytes lie behind those of commits that aren't durable yet.
     let bulk = |driver: &mut Driver| {
