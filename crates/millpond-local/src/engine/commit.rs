@@ -82,7 +82,7 @@ impl Engine {
         let done = self.take_turn(prepared)?;
         drop(naming);
         if let Outcome::Committed { .. } = done.outcome {
-            self.segments.committed(segments.map(|extent| extent.segment));
+            self.segments.committed(segments.copied());
             if commit.durability == Durability::Sync {
                 self.sync_to(done.end)?;
             }
