@@ -79,6 +79,7 @@ impl Error {
             }
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+            io::ErrorKind::Unsupported => ErrorKind::NotSupported,
             _ => ErrorKind::Io,
         };
         Self(Box::new(Inner { kind, message: format!("{doing}: {source}"), source: Some(Box::new(source)) }))
@@ -113,5 +114,30 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_have_the_kind_that_a_program_acts_on() {
+        for (system, kind) in [
+            (io::ErrorKind::PermissionDenied, ErrorKind::PermissionDenied),
+            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied),
+            (io::ErrorKind::StorageFull, ErrorKind::NoSpace),
+            (io::ErrorKind::QuotaExceeded, ErrorKind::NoSpace),
+            (io::ErrorKind::NotFound, ErrorKind::NotFound),
+            (io::ErrorKind::AlreadyExists, ErrorKind::AlreadyExists),
+            (io::ErrorKind::Unsupported, ErrorKind::NotSupported),
+            (io::ErrorKind::UnexpectedEof, ErrorKind::Io),
+        ] {
+            let error = Error::io("reading /here", system.into());
+            assert_eq!(error.kind(), kind, "{system:?}");
+            assert!(error.to_string().starts_with("reading /here: "), "{error}");
+        }
+        // Of a failing device nobody may believe that the file system is the wrong one.
+        assert_eq!(Error::io("reading", io::Error::from_raw_os_error(5)).kind(), ErrorKind::Io);
     }
 }

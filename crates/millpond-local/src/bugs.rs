@@ -32,6 +32,10 @@ pub enum Bug {
     DropTombstonesEarly,
     MoveSegmentsWithoutPointers,
     SkipValidation,
+    ForgetAbandonedSync,
+    ForgetFailedSegments,
+    TellOfFailedSegmentsLate,
+    KeepRecordsInOldFile,
 }
 
 #[cfg(feature = "planted-bugs")]

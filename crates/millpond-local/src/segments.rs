@@ -7,7 +7,7 @@
 //!   log record speaks for it, and this process must not take it for garbage.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     path::PathBuf,
     sync::{
@@ -20,6 +20,7 @@ use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId, SegmentWriter, 
 use uuid::Uuid;
 
 use crate::{
+    fork,
     media::Media,
     segment::{self, SegmentFile, SegmentReader, file_name},
     space::Space,
@@ -50,8 +51,8 @@ struct Inner {
     idle: Vec<SegmentFile>,
     /// Made by this process, and neither idle nor sealed: some writer has it.
     active: HashSet<SegmentId>,
-    /// Values that were finished and not committed yet, by segment.
-    pending: HashMap<SegmentId, u64>,
+    /// Where values begin that were finished and not committed yet, by segment.
+    pending: HashMap<SegmentId, BTreeSet<u64>>,
     /// Made by this process and not unlinked.
     own: HashSet<SegmentId>,
     /// Written by this process since it was last synced.
@@ -114,6 +115,9 @@ impl SegmentPool {
             handed_out: Vec::new(),
             charged: 0,
             written: 0,
+            part: 0,
+            counted: 0,
+            fork: fork::generation(),
         }
     }
 
@@ -134,6 +138,7 @@ impl SegmentPool {
             self.media
                 .sync_dir(&self.dir)
                 .map_err(|error| Error::io(format!("syncing {}", self.dir.display()), error))?;
+            self.space.charge_anyway(file.length());
             Ok(file)
         });
         made.inspect_err(|_| self.forget(id))
@@ -185,18 +190,18 @@ impl SegmentPool {
         inner.readers.remove(&segment);
     }
 
-    /// Extents in these segments are committed.
-    pub(crate) fn committed(&self, segments: impl Iterator<Item = SegmentId>) {
-        let mut segments = segments.peekable();
-        if segments.peek().is_none() {
+    /// These extents are committed, or given up.
+    pub(crate) fn committed(&self, extents: impl Iterator<Item = Extent>) {
+        let mut extents = extents.peekable();
+        if extents.peek().is_none() {
             return;
         }
         let mut inner = self.inner();
-        for segment in segments {
-            if let Some(count) = inner.pending.get_mut(&segment) {
-                *count -= 1;
-                if *count == 0 {
-                    inner.pending.remove(&segment);
+        for extent in extents {
+            if let Some(offsets) = inner.pending.get_mut(&extent.segment) {
+                offsets.remove(&extent.offset);
+                if offsets.is_empty() {
+                    inner.pending.remove(&extent.segment);
                 }
             }
         }
@@ -305,12 +310,18 @@ pub(crate) struct Writer<'a> {
     reclaim: Option<Reclaim<'a>>,
     /// Extents of the current value in segments that are full.
     finished: Vec<Extent>,
-    /// Segments with extents of finished values, once for each, until they are given up.
-    handed_out: Vec<SegmentId>,
+    /// Extents of finished values, until they are committed or given up; some are longer.
+    handed_out: Vec<Extent>,
     /// Bytes charged to the quota and not written yet.
     charged: u64,
     /// Bytes of the current value.
     written: u64,
+    /// Those of them that are in `file`.
+    part: u64,
+    /// Bytes of `file`, frames and all, that are charged.
+    counted: u64,
+    /// The generation of forks that it belongs to: what it wrote is the parent's.
+    fork: u64,
 }
 
 impl Writer<'_> {
@@ -319,8 +330,22 @@ impl Writer<'_> {
             self.finished.extend(file.finish()?);
             let id = file.id();
             self.pool.inner().unsynced.entry(id).or_default().values += 1;
+            // What the file needs beyond the value's own bytes is given back with it.
+            let grown = file.length() - self.counted;
+            self.counted = file.length();
+            self.pool.space.charge_anyway(grown.saturating_sub(std::mem::take(&mut self.part)));
         }
         Ok(())
+    }
+
+    fn check_fork(&self) -> Result<()> {
+        if self.fork == fork::generation() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Forked,
+            "a writer of bulk bytes was carried across a fork; begin a new one in the child",
+        ))
     }
 
     fn charge(&mut self, bytes: u64) -> Result<()> {
@@ -350,7 +375,9 @@ impl Writer<'_> {
     fn give_up_value(&mut self) {
         if let Some(file) = &mut self.file {
             self.charged += file.abandon();
+            self.counted = file.length();
         }
+        self.part = 0;
         if !self.finished.is_empty() {
             self.finished.clear();
             self.pool.wasted.store(true, Ordering::Relaxed);
@@ -370,7 +397,8 @@ impl Writer<'_> {
 
 impl SegmentWriter for Writer<'_> {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let appended = (|| {
+        self.check_fork()?;
+        let appended: Result<()> = (|| {
             if self.written == 0 && self.file.as_ref().is_some_and(|file| self.pool.check(file.id()).is_err())
             {
                 self.file = None;
@@ -384,9 +412,15 @@ impl SegmentWriter for Writer<'_> {
             }
             let file = match &mut self.file {
                 Some(file) => file,
-                file => file.insert(self.pool.take_file(&*self.new_id)?),
+                file => {
+                    let taken = file.insert(self.pool.take_file(&*self.new_id)?);
+                    self.counted = taken.length();
+                    taken
+                }
             };
-            file.append(bytes)
+            file.append(bytes)?;
+            self.part += bytes.len() as u64;
+            Ok(())
         })();
         if let Err(error) = &appended {
             self.give_up_value();
@@ -398,20 +432,35 @@ impl SegmentWriter for Writer<'_> {
     }
 
     fn finish(&mut self) -> Result<Vec<Extent>> {
-        self.end_part()?;
+        self.check_fork()?;
+        if let Err(error) = self.end_part() {
+            // What of it was in this file is cut off again.
+            self.charged += self.part;
+            self.give_up_value();
+            return Err(error);
+        }
         let extents = std::mem::take(&mut self.finished);
         self.pool.space.release(std::mem::take(&mut self.charged));
         self.written = 0;
         let mut inner = self.pool.inner();
         for extent in &extents {
-            *inner.pending.entry(extent.segment).or_default() += 1;
+            inner.pending.entry(extent.segment).or_default().insert(extent.offset);
+        }
+        if self.handed_out.len() == self.handed_out.capacity() {
+            // Before it grows: one that writes for ever doesn't remember for ever.
+            self.handed_out.retain(|extent| {
+                inner.pending.get(&extent.segment).is_some_and(|offsets| offsets.contains(&extent.offset))
+            });
         }
         drop(inner);
-        self.handed_out.extend(extents.iter().map(|extent| extent.segment));
+        self.handed_out.extend_from_slice(&extents);
         Ok(extents)
     }
 
     fn abandon(&mut self) {
+        if self.check_fork().is_err() {
+            return;
+        }
         self.give_up_value();
         // Nothing names them, as if a commit had taken them and dropped them again.
         if !self.handed_out.is_empty() {
@@ -423,6 +472,9 @@ impl SegmentWriter for Writer<'_> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
+        if self.check_fork().is_err() {
+            return;
+        }
         self.give_up_value();
         if let Some(file) = self.file.take() {
             self.pool.give_back(file);

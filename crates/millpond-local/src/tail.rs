@@ -21,7 +21,10 @@ use bytes::Bytes;
 use hashbrown::{HashTable, hash_table};
 use millpond_core::{Epoch, Extent, SegmentId};
 
-use crate::run::{Entry, Run, key_hash};
+use crate::{
+    log::LogPlace,
+    run::{Entry, Run, key_hash},
+};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -83,6 +86,31 @@ impl Records {
         Some(&self.slots[*place as usize].versions)
     }
 
+    /// Adds `what` to the versions of a key that is there, or makes the first one of it.
+    fn put<T>(
+        &mut self,
+        key: Bytes,
+        what: T,
+        add: impl FnOnce(&mut Versions, T),
+        first: impl FnOnce(T) -> Version,
+    ) {
+        let Self { slots, places, .. } = self;
+        let found = places.entry(
+            key_hash(&key),
+            |&place| slots[place as usize].key == key,
+            |&place| key_hash(&slots[place as usize].key),
+        );
+        match found {
+            hash_table::Entry::Occupied(place) => add(&mut slots[*place.get() as usize].versions, what),
+            hash_table::Entry::Vacant(vacant) => {
+                // A log file, of 1 GiB at most, has fewer records.
+                vacant.insert(slots.len() as u32);
+                let versions = Versions { newest: first(what), older: Vec::new() };
+                slots.push(Slot { key, versions });
+            }
+        }
+    }
+
     fn put_in_order(&mut self) {
         let fresh = self.slots[self.ordered..].iter().zip(self.ordered as u32..);
         let fresh = fresh.map(|(slot, place)| (slot.key.clone(), place));
@@ -138,13 +166,20 @@ impl Versions {
                 counter_entry(counter_value(value).wrapping_add(delta))
             }
             (Change::Adjust(delta), Entry::Tombstone) => counter_entry(delta),
+            // What is added to an unknown sum is an unknown sum.
+            (Change::Adjust(_), Entry::Damaged(place)) => Entry::Damaged(*place),
+            (Change::Damaged(place), _) => Entry::Damaged(place),
         };
         if self.newest.epoch == epoch {
             self.newest.entry = entry;
         } else {
-            let older = std::mem::replace(&mut self.newest, Version { epoch, entry });
-            self.older.push(older);
+            self.push(Version { epoch, entry });
         }
+    }
+
+    fn push(&mut self, version: Version) {
+        let older = std::mem::replace(&mut self.newest, version);
+        self.older.push(older);
     }
 }
 
@@ -154,6 +189,8 @@ pub(crate) enum Change {
     Put(Bytes, Vec<Extent>),
     Delete,
     Adjust(i64),
+    /// A put whose value is lost.
+    Damaged(LogPlace),
 }
 
 impl Tail {
@@ -161,41 +198,70 @@ impl Tail {
         Self { file, ..Self::default() }
     }
 
+    /// The same records in two tails: those up to `epoch`, and those after it, which are in log file
+    /// `file` now. Nobody changes this one meanwhile.
+    pub(crate) fn split(&self, epoch: Epoch, file: u64) -> (Self, Self) {
+        let (before, behind) = (Self::new(self.file), Self::new(file));
+        for Slot { key, versions } in &self.records().slots {
+            let mut sum = 0;
+            // Oldest first, as they came.
+            for version in versions.older.iter().chain([&versions.newest]) {
+                let mut version = version.clone();
+                if version.epoch <= epoch {
+                    sum = if let Entry::Counter(sum) = version.entry { sum } else { 0 };
+                    before.push(key, version);
+                } else {
+                    if let Entry::Counter(whole) = &mut version.entry {
+                        *whole = whole.wrapping_sub(sum);
+                    }
+                    behind.push(key, version);
+                }
+            }
+        }
+        for bulk in self.bulk() {
+            if bulk.epoch <= epoch { &before } else { &behind }.add_bulk(bulk);
+        }
+        (before, behind)
+    }
+
+    /// Adds a version that is newer than those of the key that are here.
+    fn push(&self, key: &Bytes, version: Version) {
+        if let Entry::Put { extents, .. } = &version.entry {
+            self.count_segments(extents);
+        }
+        self.newest.fetch_max(version.epoch.0, Ordering::Release);
+        self.records_mut().put(key.clone(), version, Versions::push, |version| version);
+    }
+
+    fn count_segments(&self, extents: &[Extent]) {
+        if extents.is_empty() {
+            return;
+        }
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        extents.iter().for_each(|extent| *segments.entry(extent.segment).or_default() += extent.length);
+    }
+
     /// Applies the changes of one commit.
     pub(crate) fn apply(&self, epoch: Epoch, changes: impl Iterator<Item = (Bytes, Change)>) {
         let mut records = self.records_mut();
         for (key, change) in changes {
-            if let Change::Put(_, extents) = &change
-                && !extents.is_empty()
-            {
-                let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-                extents
-                    .iter()
-                    .for_each(|extent| *segments.entry(extent.segment).or_default() += extent.length);
+            if let Change::Put(_, extents) = &change {
+                self.count_segments(extents);
             }
-            let hash = key_hash(&key);
-            let Records { slots, places, .. } = &mut *records;
-            let found = places.entry(
-                hash,
-                |&place| slots[place as usize].key == key,
-                |&place| key_hash(&slots[place as usize].key),
+            records.put(
+                key,
+                change,
+                |versions, change| versions.change(epoch, change),
+                |change| {
+                    let entry = match change {
+                        Change::Put(value, extents) => Entry::Put { value, extents },
+                        Change::Delete => Entry::Tombstone,
+                        Change::Adjust(delta) => Entry::Counter(delta),
+                        Change::Damaged(place) => Entry::Damaged(place),
+                    };
+                    Version { epoch, entry }
+                },
             );
-            let vacant = match found {
-                hash_table::Entry::Occupied(place) => {
-                    slots[*place.get() as usize].versions.change(epoch, change);
-                    continue;
-                }
-                hash_table::Entry::Vacant(vacant) => vacant,
-            };
-            let entry = match change {
-                Change::Put(value, extents) => Entry::Put { value, extents },
-                Change::Delete => Entry::Tombstone,
-                Change::Adjust(delta) => Entry::Counter(delta),
-            };
-            // A log file, of 1 GiB at most, has fewer records.
-            vacant.insert(slots.len() as u32);
-            let versions = Versions { newest: Version { epoch, entry }, older: Vec::new() };
-            slots.push(Slot { key, versions });
         }
         drop(records);
         self.newest.store(epoch.0, Ordering::Release);

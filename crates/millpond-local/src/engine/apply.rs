@@ -10,7 +10,8 @@ use millpond_core::{Epoch, Error, ErrorKind, Result};
 
 use super::{Engine, lock};
 use crate::{
-    log::{LogFile, LogOp, Ops, RECORD_HEADER_BYTES, RecordHeader, parse},
+    bugs::{Bug, planted},
+    log::{LogFile, LogOp, LogPlace, Ops, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, is_intact, parse},
     manifest::Manifest,
     read::State,
     run::{Run, RunId},
@@ -31,6 +32,15 @@ pub(super) struct Applier {
     pub(super) chain: u64,
     /// Its epoch.
     pub(super) epoch: Epoch,
+}
+
+/// Where the bytes of a record come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// This process has just made them.
+    Own,
+    /// They were read, and their values not verified yet.
+    Log,
 }
 
 impl Applier {
@@ -92,11 +102,19 @@ impl Engine {
         }
     }
 
-    /// Goes on in the next log file, with a tail of its own.
+    /// Goes on in the next log file, with a tail of its own. What was written again after a failed
+    /// sync is in that file now: of several processes, whichever checkpoints the files before it
+    /// leaves these records in the log.
     pub(super) fn switch_file(&self, applier: &mut Applier, next: LogFile) {
         let state = self.state();
-        let mut tails = vec![Arc::new(Tail::new(next.number()))];
-        tails.extend(state.tails.iter().cloned());
+        let mut tails = state.tails.clone();
+        if next.header.base < applier.offset && !planted(Bug::KeepRecordsInOldFile) {
+            let (before, behind) = tails[0].split(next.header.epoch, next.number());
+            tails[0] = Arc::new(before);
+            tails.insert(0, Arc::new(behind));
+        } else {
+            tails.insert(0, Arc::new(Tail::new(next.number())));
+        }
         applier.file = next;
         self.set_state(State::new(state.manifest.clone(), tails, state.runs.clone(), state.epoch()));
     }
@@ -129,16 +147,22 @@ impl Engine {
                     ),
                 ));
             };
-            let payload = bytes
-                .slice(place + RECORD_HEADER_BYTES..place + RECORD_HEADER_BYTES + header.payload as usize);
+            let record = bytes.slice(place..place + header.length as usize);
             place += header.length as usize;
-            self.apply(applier, &header, &payload)?;
+            self.apply(applier, &header, &PayloadRead::of(&record, &header), Source::Log)?;
         }
         Ok(())
     }
 
     /// Applies one record, which begins at the applier's offset, and makes it visible.
-    pub(super) fn apply(&self, applier: &mut Applier, header: &RecordHeader, payload: &Bytes) -> Result<()> {
+    pub(super) fn apply(
+        &self,
+        applier: &mut Applier,
+        header: &RecordHeader,
+        payload: &PayloadRead,
+        source: Source,
+    ) -> Result<()> {
+        let place = LogPlace { file: applier.file.number(), offset: applier.file.place(applier.offset) };
         let malformed = |what: Malformed| {
             Error::new(
                 ErrorKind::Corrupt,
@@ -155,7 +179,12 @@ impl Engine {
         let mut changes = Vec::new();
         for op in Ops::new(payload) {
             match op.map_err(malformed)? {
-                LogOp::Put { key, value, extents } => {
+                LogOp::Put { key, value, checksum, .. }
+                    if source == Source::Log && !is_intact(&value, checksum) =>
+                {
+                    changes.push((key, Change::Damaged(place)));
+                }
+                LogOp::Put { key, value, extents, .. } => {
                     if !header.segments_synced && !extents.is_empty() {
                         lock(&self.unsynced_extents).extend(extents.iter().map(|extent| (end, *extent)));
                     }
@@ -224,10 +253,17 @@ impl Engine {
         let mut epoch = state.epoch();
         if applier.file.number() < manifest.log_file {
             let file = LogFile::open(&self.media, &self.log_dir(), self.container, manifest.log_file)?;
-            tails = vec![Arc::new(Tail::new(file.number()))];
-            *applier = Applier::at(file);
-            epoch = epoch.max(applier.epoch);
-            self.applied.store(applier.offset, Ordering::Release);
+            if file.header.base < applier.offset {
+                // Written again after a failed sync, and applied from where it was before.
+                let (_, behind) = state.newest_tail().split(file.header.epoch, file.number());
+                tails = vec![Arc::new(behind)];
+                applier.file = file;
+            } else {
+                tails = vec![Arc::new(Tail::new(file.number()))];
+                *applier = Applier::at(file);
+                epoch = epoch.max(applier.epoch);
+                self.applied.store(applier.offset, Ordering::Release);
+            }
         }
         self.set_state(State::new(manifest, tails, runs, epoch));
         Ok(())

@@ -7,7 +7,7 @@ use millpond_core::{Commit, Epoch, Error, Op, Result, SegmentId};
 use super::Engine;
 use crate::{
     bugs::{Bug, planted},
-    log::encode_run,
+    log::{Payload, encode_run},
     media::Media,
     run::{EntryRef, RunId, RunWriter},
     space::Space,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Bulk {
 }
 
 impl Bulk {
-    pub(super) fn encode(&self, payload: &mut Vec<u8>) {
+    pub(super) fn encode(&self, payload: &mut Payload) {
         encode_run(payload, self.id, &self.segments);
     }
 
@@ -79,8 +79,7 @@ impl Engine {
             // Its epoch isn't known yet: the record gives it to all of them.
             writer.add(&key, Epoch::ZERO, entry)?;
         }
-        let synced = self.segments.sync(segments.keys().copied());
-        synced.or_else(|error| self.note_failed_segments().and(Err(error)))?;
+        self.sync_segments(segments.keys().copied())?;
         let summary = writer.finish()?;
         let mut bulk = Bulk {
             id: id.0,

@@ -14,19 +14,18 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use millpond_core::{Commit, Durability, Epoch, Error, ErrorKind, Op, Outcome, Result};
 
 use super::{
     EPOCH_COMMIT_BITS, Engine,
-    apply::Applier,
+    apply::{Applier, Source},
     lock,
     prepare::{Kind, Prepared, PreparedKey, encode_tallies},
 };
 use crate::{
     bugs::{Bug, planted},
     control::LockGuard,
-    log::{RECORD_HEADER_BYTES, RecordHeader, encode_record},
+    log::{RecordHeader, encode_record},
 };
 
 /// Commits that wait for their turn.
@@ -68,10 +67,12 @@ impl Engine {
             Op::Put { extents, .. } => extents,
             _ => &[],
         });
-        let segments_synced = commit.durability == Durability::Sync;
+        let is_sync = commit.durability == Durability::Sync;
+        let naming =
+            if is_sync { None } else { self.name_unsynced(segments.clone().map(|extent| extent.segment)) };
+        let segments_synced = naming.is_none();
         if segments_synced {
-            let synced = self.segments.sync(segments.clone().map(|extent| extent.segment));
-            synced.or_else(|error| self.note_failed_segments().and(Err(error)))?;
+            self.sync_segments(segments.clone().map(|extent| extent.segment))?;
         }
         segments.clone().try_for_each(|extent| self.segments.check(extent.segment))?;
         let prepared = match self.prepare(commit, segments_synced)? {
@@ -79,8 +80,9 @@ impl Engine {
             Err(conflict) => return Ok(conflict),
         };
         let done = self.take_turn(prepared)?;
+        drop(naming);
         if let Outcome::Committed { .. } = done.outcome {
-            self.segments.committed(segments.map(|extent| extent.segment));
+            self.segments.committed(segments.copied());
             if commit.durability == Durability::Sync {
                 self.sync_to(done.end)?;
             }
@@ -175,7 +177,7 @@ impl Engine {
         }
         let Prepared { mut payload, writes, tallies, bulk, segments_synced, adds, .. } = prepared;
         encode_tallies(&mut payload, &writes, &tallies);
-        let bytes = (RECORD_HEADER_BYTES + payload.len()).next_multiple_of(8) as u64;
+        let bytes = payload.record_bytes() as u64;
         let space = &self.options.space;
         if adds {
             if let Err(error) = space.charge(bytes) {
@@ -192,7 +194,7 @@ impl Engine {
         let epoch = self.next_epoch(applier.epoch);
         let mut header = RecordHeader {
             length: bytes as u32,
-            payload: payload.len() as u32,
+            operations: payload.operations.len() as u32,
             checksum: 0,
             chain: applier.chain,
             epoch,
@@ -220,7 +222,7 @@ impl Engine {
         let end = applier.offset + bytes;
         let existed = writes.iter().map(|write| write.existed).collect();
         // It is committed, whether or not this process can take it in now: the next call tries again.
-        let applied = self.apply(applier, &header, &Bytes::from(payload)).is_ok();
+        let applied = self.apply(applier, &header, &payload.into(), Source::Own).is_ok();
         (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)
     }
 
@@ -237,7 +239,7 @@ impl Engine {
         }
         for write in &mut prepared.writes {
             let key = match &write.key {
-                PreparedKey::Payload(range) => &prepared.payload[range.clone()],
+                PreparedKey::Payload(range) => &prepared.payload.operations[range.clone()],
                 PreparedKey::Own(key) => key,
             };
             if let Some(newest) = state.newer_than(key, prepared.epoch)? {

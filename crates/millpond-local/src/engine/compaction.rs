@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use millpond_core::{ErrorKind, Extent, Result, SegmentId, SegmentWriter};
+use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId, SegmentWriter};
 
 use super::{
     Engine,
@@ -165,10 +165,20 @@ impl Engine {
                 || !victims.is_empty()
                 || state.runs.iter().any(|run| self.is_worth_rewriting(run))
             {
-                self.merge(&state.runs, &victims)?;
+                match self.merge(&state.runs, &victims) {
+                    Err(error) if error.kind() == ErrorKind::NoSpace => {
+                        drop(state);
+                        self.merge_in_steps(error)?;
+                    }
+                    other => {
+                        other?;
+                        // The state pins the files that were just replaced.
+                        drop(state);
+                    }
+                }
+            } else {
+                drop(state);
             }
-            // The state pins the files that were just replaced.
-            drop(state);
             self.drop_dead_segments()?;
             self.collect_garbage()?;
             // A count of the files while runs were written may have missed some, or met some twice.
@@ -179,6 +189,60 @@ impl Engine {
             guard.abandon();
         }
         result
+    }
+
+    /// Does what it can of a merge of everything that there was no space for, in steps of which each
+    /// gives back what it took before the next one begins: first fewer runs, then one segment after
+    /// the other, the ones with the least to move first.
+    ///
+    /// # Errors
+    /// `full`, if there is no space for any step.
+    fn merge_in_steps(&self, full: Error) -> Result<()> {
+        let give_back = || {
+            self.segments.seal_idle();
+            self.drop_dead_segments()?;
+            self.collect_garbage()
+        };
+        // What was written in vain takes up the space that there is.
+        give_back()?;
+        let mut any = false;
+        let mut step = |runs: Vec<Arc<Run>>, victims: &BTreeSet<SegmentId>| {
+            match self.merge(&runs, victims) {
+                Err(error) if error.kind() == ErrorKind::NoSpace => return Ok(false),
+                other => other?,
+            }
+            any = true;
+            // They pin the files that were just replaced.
+            drop(runs);
+            give_back().map(|()| true)
+        };
+        while let Some(pair) = self.smallest_neighbours() {
+            if !step(pair, &BTreeSet::new())? {
+                break;
+            }
+        }
+        let state = self.state();
+        let live = |segment: &SegmentId| state.manifest.segments.get(segment).map_or(0, |entry| entry.live);
+        let mut victims: Vec<_> = self.victims()?.into_iter().collect();
+        victims.sort_by_key(live);
+        drop(state);
+        for victim in victims {
+            // By itself: a state that lives on pins files.
+            let runs = self.state().runs.clone();
+            if !step(runs, &BTreeSet::from([victim]))? {
+                break;
+            }
+        }
+        if any { Ok(()) } else { Err(full) }
+    }
+
+    /// Two neighbours in age that are the cheapest to merge.
+    fn smallest_neighbours(&self) -> Option<Vec<Arc<Run>>> {
+        let state = self.state();
+        let unmergeable = lock(&self.unmergeable);
+        let can = |pair: &&[Arc<Run>]| pair.iter().all(|run| !unmergeable.contains(&run.summary().id.0));
+        let bytes = |pair: &&[Arc<Run>]| pair.iter().map(|run| run.summary().bytes).sum::<u64>();
+        state.runs.windows(2).filter(can).min_by_key(bytes).map(<[_]>::to_vec)
     }
 
     /// Whether a run alone may hold what nobody needs any more.
@@ -376,8 +440,7 @@ fn count(changes: &mut BTreeMap<SegmentId, i64>, entry: &Entry, sign: i64) {
 struct Mover<'a> {
     engine: &'a Engine,
     writer: Option<Writer<'a>>,
-    /// A segment for each extent that was written.
-    written: Vec<SegmentId>,
+    written: Vec<Extent>,
     buffer: Vec<u8>,
 }
 
@@ -396,17 +459,28 @@ impl Mover<'_> {
             }
         }
         let moved = writer.finish()?;
-        self.written.extend(moved.iter().map(|extent| extent.segment));
+        self.written.extend_from_slice(&moved);
         Ok(moved)
     }
 
     fn sync(&self) -> Result<()> {
-        self.engine.segments.sync(self.written.iter().copied())
+        self.engine.sync_segments(self.written.iter().map(|extent| extent.segment))
     }
 
     /// The manifest names what was moved: nothing is pending any more.
-    fn named(self) {
-        self.engine.segments.committed(self.written.iter().copied());
+    fn named(mut self) {
+        self.engine.segments.committed(self.written.drain(..));
+    }
+}
+
+impl Drop for Mover<'_> {
+    fn drop(&mut self) {
+        // Nobody names what is left: it is garbage from now on.
+        if let Some(writer) = &mut self.writer
+            && !self.written.is_empty()
+        {
+            writer.abandon();
+        }
     }
 }
 

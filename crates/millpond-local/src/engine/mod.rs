@@ -5,10 +5,11 @@
 //!   are checked again within, the record is appended and published. [`ready`]: what has to be so
 //!   before anything is appended. [`bulk`]: commits that are a run of their own.
 //! - [`sync`]: one sync serves every commit before it; a failed one is repaired or remembered.
+//!   [`segment_sync`]: so are those of bulk bytes.
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
-//! - [`open`], [`close`]: recovery, attaching, leaving.
+//! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found.
 //!
 //! Locks, in the order in which they are taken where several are: the turn for maintenance, the
 //! maintenance lock, the turn for commits, the commit lock, the applier, the turn for syncs, the
@@ -27,8 +28,10 @@ mod prepare;
 mod ready;
 mod reserve;
 mod retention;
+mod segment_sync;
 mod store;
 mod sync;
+mod verify;
 
 use std::{
     collections::HashSet,
@@ -57,6 +60,7 @@ use crate::{
 use apply::Applier;
 use background::Background;
 use commit::Queue;
+use segment_sync::SegmentWork;
 use sync::SyncTurn;
 
 /// How long to wait for a lock that another process holds for a moment only.
@@ -128,6 +132,7 @@ pub struct Engine {
     /// Bulk bytes that records name and that weren't synced before, with the log offset behind the
     /// record.
     unsynced_extents: Mutex<Vec<(u64, Extent)>>,
+    segment_work: SegmentWork,
     /// Files to unlink, with the generation of the first manifest without them and their bytes.
     obsolete: Mutex<Vec<(u64, PathBuf, u64)>>,
     /// Runs that could not be read through, which no merge takes any more.

@@ -58,7 +58,8 @@ impl Engine {
     /// # Errors
     /// `Corrupt`, naming the place, when the manifest or the log is damaged; `Incompatible` when a
     /// file is of a newer format, or a process that has it open can't share memory with this one;
-    /// `Timeout` when another process is stopped in the middle of opening it.
+    /// `Timeout` when another process is stopped in the middle of opening it; `NotSupported` on a
+    /// network file system.
     pub fn open(
         media: Arc<dyn Media>,
         dir: &Path,
@@ -67,10 +68,7 @@ impl Engine {
     ) -> Result<Arc<Self>> {
         media
             .check_dir(dir)
-            .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))
-            .map_err(|error| {
-                if error.kind() == ErrorKind::Io { error.with_kind(ErrorKind::NotSupported) } else { error }
-            })?;
+            .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))?;
         let presence = Presence::new(&media, dir)?;
         let door = presence.door(PATIENCE)?;
         let alone = presence.be_alone(&door)?;
@@ -157,6 +155,7 @@ impl Engine {
             maintenance_turn: Mutex::default(),
             segments,
             unsynced_extents: Mutex::default(),
+            segment_work: Default::default(),
             obsolete: Mutex::default(),
             unmergeable: Mutex::default(),
             superseded: Default::default(),

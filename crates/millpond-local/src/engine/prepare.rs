@@ -7,7 +7,7 @@ use millpond_core::{Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondit
 
 use super::{Engine, bulk::Bulk};
 use crate::{
-    log::{LogOpRef, encode_op},
+    log::{LogOpRef, Payload, encode_op},
     read::{Newest, State, concat_bounds, with_key},
 };
 
@@ -17,7 +17,7 @@ const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 /// A commit, resolved as of an epoch.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Payload,
     pub(super) writes: Vec<PreparedWrite>,
     /// Keys of the counters that keep tally.
     pub(super) tallies: Vec<Vec<u8>>,
@@ -40,7 +40,7 @@ pub(super) struct PreparedWrite {
     tally: Option<usize>,
 }
 
-/// A key, as a part of the payload, or by itself if the payload doesn't hold it.
+/// A key, as a part of the payload's operations, or by itself if they don't hold it.
 #[derive(Debug)]
 pub(super) enum PreparedKey {
     Payload(Range<usize>),
@@ -125,7 +125,11 @@ impl Engine {
         // A bulk commit's run is durable before its record, and so is what the run points to.
         let segments_synced = segments_synced || is_bulk;
 
-        let mut payload = Vec::with_capacity(if is_bulk { 256 } else { size as usize + 64 });
+        let mut payload = Payload::default();
+        if !is_bulk {
+            payload.operations.reserve(128);
+            payload.values.reserve(size as usize);
+        }
         if let Some(bulk) = &bulk {
             bulk.encode(&mut payload);
         }
@@ -142,7 +146,7 @@ impl Engine {
                 PreparedKey::Own(write.key.concat())
             } else {
                 let length = write.key.partition.len() + write.key.sort.len();
-                let before = payload.len();
+                let before = payload.operations.len();
                 encode_op(&mut payload, write.key.partition, write.key.sort, op);
                 // Behind the kind byte and the length.
                 let start = before + 1 + varint_bytes(length as u64);
@@ -186,7 +190,7 @@ impl Tallies {
     }
 }
 
-pub(super) fn encode_tallies(payload: &mut Vec<u8>, writes: &[PreparedWrite], tallies: &[Vec<u8>]) {
+pub(super) fn encode_tallies(payload: &mut Payload, writes: &[PreparedWrite], tallies: &[Vec<u8>]) {
     for (place, key) in tallies.iter().enumerate() {
         let delta: i64 = writes
             .iter()
@@ -212,7 +216,7 @@ fn write_bytes(write: &Write<'_>) -> usize {
         + write.key.sort.len()
         + 8
         + match write.op {
-            Op::Put { value, extents } => value.len() + 24 * extents.len(),
+            Op::Put { value, extents } => 8 + value.len() + 24 * extents.len(),
             _ => 0,
         }
 }

@@ -99,7 +99,7 @@ impl Engine {
     /// the commit lock. Only with `may_take_reserve` on a disk that is full.
     pub(super) fn roll(&self, applier: &mut Applier, bytes: u64, may_take_reserve: bool) -> Result<()> {
         if !planted(Bug::RollWithoutSync) {
-            self.sync_or_poison(applier.offset)?;
+            self.sync_all_applied(applier)?;
         }
         // Longer and longer while they are filled; one that a bulk load ends early is no reason.
         let length = applier.file.header.capacity + HEADER_BYTES;

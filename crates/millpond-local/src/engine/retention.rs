@@ -63,6 +63,7 @@ pub(super) fn keep(
                                 counter_entry(counter_value(value).wrapping_add(*delta))
                             }
                             Entry::Tombstone => counter_entry(*delta),
+                            Entry::Damaged(place) => Entry::Damaged(*place),
                         };
                     }
                     dropped(&entry);

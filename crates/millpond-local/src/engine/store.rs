@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use millpond_core::{At, Damage, Epoch, Error, ErrorKind, Extent, Key, Record, Result, Statistics, View};
+use millpond_core::{At, Epoch, Error, ErrorKind, Extent, Key, Record, Result, Statistics, View};
 
 use super::{Engine, lock};
 use crate::{
@@ -37,7 +37,7 @@ impl Engine {
 
     pub(crate) fn get_newest(&self, key: Key<'_>) -> Result<Option<Record>> {
         let (state, epoch) = self.current()?;
-        with_key(key, |key| Ok(state.get(key, epoch)?.and_then(into_record)))
+        with_key(key, |key| state.get(key, epoch)?.map_or(Ok(None), into_record))
     }
 
     pub(crate) fn newest_epoch(&self) -> Result<Epoch> {
@@ -125,62 +125,6 @@ impl Engine {
     /// Whether the engine still serves: not closed, destroyed or of another process.
     pub(crate) fn is_usable(&self) -> bool {
         self.check().is_ok()
-    }
-
-    /// Reads every stored byte; see [`millpond_core::Store::verify`].
-    pub(crate) fn verify_all(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
-        let (state, _) = self.current()?;
-        let mut bytes = 0;
-        let mut relative = |dir: &str, damage: Damage| {
-            let place = damage.place.rsplit('/').next().unwrap_or_default();
-            report(Damage { place: format!("{dir}/{place}"), ..damage });
-        };
-        for run in &state.runs {
-            bytes += run.verify(&mut |damage| relative("runs", damage));
-        }
-        for bulk in state.tails.iter().flat_map(|tail| tail.bulk()) {
-            bytes += bulk.run.verify(&mut |damage| relative("runs", damage));
-        }
-        // The whole of each live segment: what no record owns is not worth a word.
-        let mut extents: std::collections::BTreeMap<_, Vec<Extent>> = Default::default();
-        let mut scan = crate::read::MergeScan::new(
-            &state,
-            std::ops::Bound::Unbounded,
-            std::ops::Bound::Unbounded,
-            state.epoch(),
-            false,
-            0,
-        );
-        loop {
-            use millpond_core::Cursor;
-            match scan.advance() {
-                Ok(true) => {
-                    for extent in scan.record().extents {
-                        extents.entry(extent.segment).or_default().push(*extent);
-                    }
-                }
-                Ok(false) => break,
-                // Reported above, with its place.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for (segment, extents) in extents {
-            match self.segments.reader(segment) {
-                Ok(reader) => bytes += reader.verify(&extents, &mut |damage| relative("segments", damage)),
-                Err(error) => {
-                    relative(
-                        "segments",
-                        Damage {
-                            place: crate::segment::file_name(segment),
-                            offset: 0,
-                            what: error.to_string(),
-                        },
-                    );
-                }
-            }
-        }
-        Ok(bytes)
     }
 }
 

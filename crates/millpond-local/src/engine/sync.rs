@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
+use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 
 use super::{Engine, PATIENCE, apply::Applier, lock};
 use crate::{
     bugs::{Bug, planted},
-    control::{LockName, NOT_POISONED},
-    log::{LogFile, LogHeader, RECORD_HEADER_BYTES, parse, scratch_name},
+    control::{LockGuard, LockName, NOT_POISONED},
+    log::{LogFile, LogHeader, PayloadRead, RECORD_HEADER_BYTES, parse, scratch_name, values_intact},
 };
 
 /// What the thread whose turn it is to sync works with.
@@ -52,10 +53,21 @@ impl Engine {
         }
     }
 
+    /// Takes the sync lock. A holder that died may have met a failed sync and told nobody: then
+    /// nothing since `synced` can be relied on.
+    pub(super) fn sync_lock(&self) -> Result<LockGuard<'_>> {
+        let guard = self.control.lock(LockName::Sync, PATIENCE)?;
+        if guard.abandoned && !planted(Bug::ForgetAbandonedSync) {
+            let words = self.control.words();
+            words.poisoned_from.fetch_min(words.synced.load(Ordering::Acquire), Ordering::AcqRel);
+        }
+        Ok(guard)
+    }
+
     /// Syncs the log up to `upto`, which this process has applied.
     fn sync_applied(&self, turn: &mut SyncTurn, upto: u64) -> Result<()> {
         let words = self.control.words();
-        let guard = self.control.lock(LockName::Sync, PATIENCE)?;
+        let guard = self.sync_lock()?;
         let synced = words.synced.load(Ordering::Acquire);
         if synced >= upto {
             return Ok(());
@@ -94,22 +106,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Syncs up to `upto`, all of which is applied, under the commit lock.
-    pub(super) fn sync_or_poison(&self, upto: u64) -> Result<()> {
-        self.sync_applied(&mut lock(&self.sync_turn), upto)
-    }
-
-    /// A sync of segments failed outside of a sync of the log: tells all processes, if records that
-    /// aren't durable yet name bulk bytes. Another one's sync of the same segment would succeed, and
-    /// prove nothing (rule 5).
-    pub(super) fn note_failed_segments(&self) -> Result<()> {
-        let words = self.control.words();
-        let _guard = self.control.lock(LockName::Sync, PATIENCE)?;
-        let synced = words.synced.load(Ordering::Acquire);
-        if lock(&self.unsynced_extents).iter().any(|(end, _)| *end > synced) {
-            words.poisoned_from.fetch_min(synced, Ordering::AcqRel);
+    /// Syncs all that is applied, under the commit lock; what a failed sync left in doubt is written
+    /// anew.
+    pub(super) fn sync_all_applied(&self, applier: &mut Applier) -> Result<()> {
+        let synced = self.sync_applied(&mut lock(&self.sync_turn), applier.offset);
+        let Err(failure) = synced else { return Ok(()) };
+        if self.control.words().poisoned_from.load(Ordering::Acquire) == NOT_POISONED {
+            return Err(failure);
         }
-        Ok(())
+        self.repair(applier).map_err(|error| error.context(failure))
     }
 
     /// Takes the commit lock to write anew what a failed sync left in doubt.
@@ -129,7 +134,7 @@ impl Engine {
     pub(super) fn repair(&self, applier: &mut Applier) -> Result<()> {
         let words = self.control.words();
         let _turn = lock(&self.sync_turn);
-        let _guard = self.control.lock(LockName::Sync, PATIENCE)?;
+        let _guard = self.sync_lock()?;
         let from = words.poisoned_from.load(Ordering::Acquire);
         if from == NOT_POISONED {
             return Ok(());
@@ -145,8 +150,8 @@ impl Engine {
             })?;
         let base = applier.file.header.base;
         let (chain, epoch, end) =
-            self.follow(&before, base, applier.file.header.chain, applier.file.header.epoch)?;
-        let (last, _, end_of_doubtful) = self.follow(&doubtful, end, chain, epoch)?;
+            self.follow(before, base, applier.file.header.chain, applier.file.header.epoch, false)?;
+        let (last, _, end_of_doubtful) = self.follow(doubtful.clone(), end, chain, epoch, true)?;
         if end_of_doubtful != applier.offset || last != applier.chain {
             return Err(poisoned(&self.dir.display()));
         }
@@ -170,13 +175,13 @@ impl Engine {
 
     /// Makes durable, under the commit lock and with all applied, what recovery accepted. It may
     /// have met a failed sync that nobody is left to know of, so that it is written again.
-    pub(super) fn settle_recovered(&self, applier: &Applier) -> Result<()> {
+    pub(super) fn settle_recovered(&self, applier: &mut Applier) -> Result<()> {
         let synced = self.control.words().synced.load(Ordering::Acquire);
         applier.file.write_again(synced.max(applier.file.header.base), applier.offset)?;
         self.write_extents_again(synced)?;
         let dir = self.log_dir();
         self.media.sync_dir(&dir).map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
-        self.sync_or_poison(applier.offset)
+        self.sync_all_applied(applier)
     }
 
     /// Writes bulk bytes again that records behind `synced` name, and makes them durable.
@@ -191,19 +196,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Follows the chain of records in `bytes`, which begin at log offset `offset`.
+    /// Follows the chain of records in `bytes`, which begin at log offset `offset`; with `verifies`,
+    /// none of their values may be damaged.
     fn follow(
         &self,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         mut offset: u64,
         mut chain: u64,
         mut epoch: Epoch,
+        verifies: bool,
     ) -> Result<(u64, Epoch, u64)> {
+        let bytes = Bytes::from(bytes);
         let mut place = 0;
         while place + RECORD_HEADER_BYTES <= bytes.len() {
             let header = parse(&bytes[place..], self.container, offset)
                 .filter(|header| header.chain == chain)
                 .ok_or_else(|| poisoned(&self.dir.display()))?;
+            let record = bytes.slice(place..place + header.length as usize);
+            if verifies && !values_intact(&PayloadRead::of(&record, &header)) {
+                return Err(poisoned(&self.dir.display()));
+            }
             (chain, epoch) = (header.checksum, header.epoch);
             offset += u64::from(header.length);
             place += header.length as usize;

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::wire::Reader;
 
 const MAGIC: &[u8; 8] = b"mplog\0\0\x01";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes before the first record.
 pub(crate) const HEADER_BYTES: u64 = 88;
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_newer_version_is_called_newer() {
         let mut bytes = header().encode();
-        bytes[8] = 2;
+        bytes[8] = VERSION as u8 + 1;
         let checksum = xxh3_64(&bytes[..80]);
         bytes[80..].copy_from_slice(&checksum.to_le_bytes());
         let error = LogHeader::decode(&bytes, Path::new("3.log"), Uuid::from_u128(7), 3).expect_err("newer");

@@ -5,13 +5,15 @@
 
 mod file;
 mod header;
+mod place;
 mod record;
 mod recovery;
 
 pub(crate) use file::{LogFile, file_name, file_number, scratch_name};
 pub(crate) use header::{HEADER_BYTES, LogHeader};
+pub(crate) use place::LogPlace;
 pub(crate) use record::{
-    LogOp, LogOpRef, Ops, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record, encode_run,
-    first_chain, parse,
+    LogOp, LogOpRef, Ops, Payload, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record,
+    encode_run, first_chain, is_intact, parse, values_intact,
 };
 pub(crate) use recovery::{Recovered, recover};

@@ -4,7 +4,8 @@
 //! half written by a process that was killed. What was durable once must still be there. So the
 //! log ends before the first record that isn't intact, unless something proves that this record
 //! had been durable: a later log file, a later record's `synced_upto`, or the manifest's clean
-//! end. Then it was damaged since, and that is an error, never a shorter log (rule 2).
+//! end. Then it was damaged since, and that is an error, never a shorter log (rule 2). Where only
+//! values of it are damaged, it counts: reads of their keys are errors, and of no others.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Extent, Result};
 use uuid::Uuid;
 
-use super::{LogFile, LogOp, Ops, RECORD_HEADER_BYTES, file_name, parse};
+use super::{LogFile, LogOp, Ops, PayloadRead, file_name, parse, values_intact};
 use crate::{
     bugs::{Bug, planted},
     media::Media,
@@ -70,20 +71,24 @@ pub(crate) fn recover(
             found.synced = found.synced.max(next.header.base);
             found.term = found.term.max(next.header.term);
         }
-        let bytes = file.read(file.header.base, end.saturating_sub(file.header.base))?;
+        let bytes = Bytes::from(file.read(file.header.base, end.saturating_sub(file.header.base))?);
         let at = |offset: u64| &bytes[((offset - file.header.base) as usize).min(bytes.len())..];
-        let mut unsynced: Vec<(u64, Vec<Extent>)> = Vec::new();
+        // Records that count only if they were durable before, with bulk bytes that may prove them.
+        let mut doubtful: Vec<(u64, Option<Vec<Extent>>)> = Vec::new();
         while found.end < end {
             let Some(header) =
                 parse(at(found.end), container, found.end).filter(|header| header.chain == chain)
             else {
                 break;
             };
-            let payload =
-                Bytes::copy_from_slice(&at(found.end)[RECORD_HEADER_BYTES..][..header.payload as usize]);
+            let start = (found.end - file.header.base) as usize;
+            let record = bytes.slice(start..start + header.length as usize);
+            let payload = PayloadRead::of(&record, &header);
             let extents = extents_of(&payload).map_err(|what| damaged(&file, found.end, what.0))?;
-            if !extents.is_empty() && !header.segments_synced {
-                unsynced.push((found.end, extents));
+            if !values_intact(&payload) {
+                doubtful.push((found.end, None));
+            } else if !extents.is_empty() && !header.segments_synced {
+                doubtful.push((found.end, Some(extents)));
             }
             found.synced = found.synced.max(header.synced_upto);
             found.term = found.term.max(header.term.into());
@@ -102,9 +107,10 @@ pub(crate) fn recover(
                 return Err(damaged(&file, found.end, "a record that was durable is damaged"));
             }
         }
-        // What was not durable yet may name bulk bytes that were lost: the log ends before.
-        for (offset, extents) in unsynced {
-            if offset >= found.synced && !segments_intact(&extents) {
+        // What was not durable yet may be torn, or name bulk bytes that were lost: the log ends before.
+        for (offset, extents) in doubtful {
+            let counts = || extents.is_some_and(|extents| segments_intact(&extents));
+            if offset >= found.synced && !counts() {
                 return recover_until(container, file, offset, found, &bytes);
             }
         }
@@ -154,7 +160,7 @@ fn recover_until(
     Ok(Recovered { end, epoch, synced: found.synced.min(end), file, ..found })
 }
 
-fn extents_of(payload: &Bytes) -> Result<Vec<Extent>, crate::wire::Malformed> {
+fn extents_of(payload: &PayloadRead) -> Result<Vec<Extent>, crate::wire::Malformed> {
     let mut all = Vec::new();
     for op in Ops::new(payload) {
         if let LogOp::Put { extents, .. } = op? {

@@ -550,6 +550,44 @@ fn a_full_quota_refuses_values_and_not_deletions() {
 }
 
 #[test]
+fn the_count_is_that_of_the_files_whatever_is_written() {
+    let place = Place::new();
+    let pool = place.create_sized(Some(64 << 20));
+    let store = with_container(&pool);
+    let drift = |when: &str| {
+        let before = pool.space().expect("space").used;
+        pool.recount().expect("counted");
+        assert_eq!(before, pool.space().expect("space").used, "{when}");
+    };
+    let mut writer = store.segments().writer().expect("a writer");
+    for key in 0..60u32 {
+        writer.append(&vec![7; 3000 + 100 * key as usize]).expect("appended");
+        let extents = writer.finish().expect("finished");
+        let op = Op::Put { value: b"long", extents: &extents };
+        let key = key.to_be_bytes();
+        let writes = vec![Write { key: Key::new(b"p", &key), op, tally: None }];
+        let commit = Commit { preconditions: Vec::new(), writes, durability: Durability::Async };
+        store.index().commit(&commit).expect("put");
+    }
+    drift("after values in segments");
+    writer.append(&[7; 100_000]).expect("appended");
+    writer.abandon();
+    drift("after a value that was given up");
+    writer.append(&[7; 10]).expect("appended");
+    writer.finish().expect("finished");
+    drop(writer);
+    drift("after a value that nobody named");
+    for key in 0..50u32 {
+        let key = key.to_be_bytes();
+        let writes = vec![Write { key: Key::new(b"p", &key), op: Op::Delete, tally: None }];
+        let commit = Commit { preconditions: Vec::new(), writes, durability: Durability::Async };
+        store.index().commit(&commit).expect("deleted");
+    }
+    store.compact().expect("compacted");
+    drift("after a compaction");
+}
+
+#[test]
 fn entries_of_containers_are_kept() {
     let place = Place::new();
     let pool = place.create();

@@ -9,11 +9,15 @@ use std::{cmp::Ordering, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use millpond_core::{Cursor, Epoch, Error, ErrorKind, Extent, RecordRef, Result};
 
-use super::{State, state::sum_parts};
+use super::{
+    State,
+    state::{folded, whole_sum},
+};
 use crate::{
     fork,
+    log::LogPlace,
     run::{Entry, EntryRef, Run, RunCursor},
-    tail::{Tail, Version, counter_entry},
+    tail::{Tail, Version},
 };
 
 /// Keys that a tail is asked for at a time, so that its lock is never held for long.
@@ -47,7 +51,7 @@ struct Own {
 
 enum Place {
     Tail(TailWalk),
-    Run(RunWalk),
+    Run(Box<RunWalk>),
 }
 
 /// A walk over a tail, page by page.
@@ -194,7 +198,7 @@ impl RunWalk {
                     }
                     parts.push(cursor.entry_owned());
                 }
-                return Ok(Stand::Own(Own { key, epoch, entry: folded(&parts) }));
+                return Ok(Stand::Own(Own { key, epoch, entry: folded(parts.iter().map(Entry::as_ref)) }));
             }
             there = cursor.next()?;
         }
@@ -245,7 +249,7 @@ impl RunWalk {
                         let parts: Vec<_> = std::iter::once(newest)
                             .chain(versions.into_iter().rev().map(|(_, entry)| entry))
                             .collect();
-                        folded(&parts)
+                        folded(parts.iter().map(Entry::as_ref))
                     }
                     entry => entry,
                 };
@@ -260,14 +264,6 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)
 }
 
-/// A counter's entries, newest first, as one entry.
-fn folded(parts: &[Entry]) -> Entry {
-    match sum_parts(parts.iter().map(Entry::as_ref)) {
-        (sum, true) => counter_entry(sum),
-        (sum, false) => Entry::Counter(sum),
-    }
-}
-
 /// See the module. Keys are whole ones; the cursor shows them without their partition.
 pub(crate) struct MergeScan {
     /// Keeps the files of the state from being unlinked, segments among them.
@@ -278,7 +274,9 @@ pub(crate) struct MergeScan {
     /// The source whose record is shown.
     best: Option<usize>,
     /// The sum of a counter that is shown.
-    sum: Option<[u8; 8]>,
+    sum: Option<Entry>,
+    /// Where a value was lost, if that was the error of the last advance.
+    damaged: Option<LogPlace>,
     /// Sources that stand on the current key, and have to go on.
     stale: Vec<usize>,
     fork: u64,
@@ -297,7 +295,7 @@ impl MergeScan {
         let run = |run: &Arc<Run>| {
             let (start, end) = (start.clone(), end.clone());
             let walk = RunWalk { cursor: run.cursor(), start, end, passed: None, failed: None };
-            Source::new(Place::Run(walk), at, backward)
+            Source::new(Place::Run(Box::new(walk)), at, backward)
         };
         for tail in &state.tails {
             if !tail.is_empty() {
@@ -333,9 +331,15 @@ impl MergeScan {
             partition,
             best: None,
             sum: None,
+            damaged: None,
             stale,
             fork: fork::generation(),
         }
+    }
+
+    /// Where a value was lost, if that was the error of the last advance.
+    pub(crate) fn damaged(&self) -> Option<LogPlace> {
+        self.damaged
     }
 
     /// Goes to the next key that has any version; false at the end.
@@ -372,7 +376,7 @@ impl MergeScan {
         if matches!(self.sources[newest].entry(), EntryRef::Counter(_)) {
             self.stale.sort_by_key(|&index| std::cmp::Reverse(self.sources[index].epoch()));
             let parts = self.stale.iter().map(|&index| self.sources[index].entry());
-            self.sum = Some(sum_parts(parts).0.to_le_bytes());
+            self.sum = Some(whole_sum(parts));
         }
         Ok(true)
     }
@@ -386,6 +390,7 @@ impl Cursor for MergeScan {
                 "this scan was begun before a fork; begin a new one in the child",
             ));
         }
+        self.damaged = None;
         while self.step()? {
             let Some(index) = self.best else { continue };
             let best = &self.sources[index];
@@ -393,12 +398,21 @@ impl Cursor for MergeScan {
             // version. (Of its own keys, a source passes over those versions itself.)
             let is_hidden = || {
                 let others = || self.sources.iter().enumerate().filter(|(other, _)| *other != index);
-                let hides = |key| others().any(|(_, other)| other.hides(key, best.epoch()));
+                // Of a counter, older parts count too.
+                let since = if self.sum.is_some() { Epoch::ZERO } else { best.epoch() };
+                let hides = |key| others().any(|(_, other)| other.hides(key, since));
                 best.key().is_some_and(hides)
             };
-            if (self.sum.is_some() || !matches!(best.entry(), EntryRef::Tombstone)) && !is_hidden() {
-                return Ok(true);
+            let shown = self.sum.as_ref().map_or_else(|| best.entry(), Entry::as_ref);
+            if matches!(shown, EntryRef::Tombstone) || is_hidden() {
+                continue;
             }
+            if let EntryRef::Damaged(place) = shown {
+                // The next call goes on behind it.
+                self.damaged = Some(place);
+                return Err(place.error());
+            }
+            return Ok(true);
         }
         Ok(false)
     }
@@ -416,10 +430,9 @@ impl Cursor for MergeScan {
             panic!("a cursor has no record before its first advance or behind its end")
         };
         let version = source.epoch();
-        match (&self.sum, source.entry()) {
-            (Some(sum), _) => RecordRef { version, value: sum, extents: NO_EXTENTS },
-            (None, EntryRef::Put { value, extents }) => RecordRef { version, value, extents },
-            (None, _) => RecordRef { version, value: &[], extents: NO_EXTENTS },
+        match self.sum.as_ref().map_or_else(|| source.entry(), Entry::as_ref) {
+            EntryRef::Put { value, extents } => RecordRef { version, value, extents },
+            _ => RecordRef { version, value: &[], extents: NO_EXTENTS },
         }
     }
 }

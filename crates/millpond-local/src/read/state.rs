@@ -61,7 +61,7 @@ impl Newest {
             Entry::Put { extents, .. } => {
                 Self { epoch, exists: true, bulk_bytes: extents.iter().map(|extent| extent.length).sum() }
             }
-            Entry::Counter(_) => Self { epoch, exists: true, bulk_bytes: 0 },
+            Entry::Counter(_) | Entry::Damaged(_) => Self { epoch, exists: true, bulk_bytes: 0 },
             Entry::Tombstone => Self { epoch, exists: false, bulk_bytes: 0 },
         }
     }
@@ -134,14 +134,14 @@ impl State {
         }
         match best {
             Some(Found { epoch, entry: Entry::Counter(_) }) => {
-                Ok(Some(Found { epoch, entry: counter_entry(self.counter(hash, key, at)?) }))
+                Ok(Some(Found { epoch, entry: self.counter(hash, key, at)? }))
             }
             other => Ok(other),
         }
     }
 
     /// The sum of a counter over all places, from the newest down to the first one that knows it.
-    fn counter(&self, hash: u64, key: &[u8], at: Epoch) -> Result<i64> {
+    fn counter(&self, hash: u64, key: &[u8], at: Epoch) -> Result<Entry> {
         let mut parts = Vec::new();
         for tail in &self.tails {
             if let Some(version) = tail.get(hash, key, at) {
@@ -160,7 +160,7 @@ impl State {
             }
         }
         parts.sort_by_key(|part| Reverse(part.epoch));
-        Ok(sum_parts(parts.iter().map(|part| part.entry.as_ref())).0)
+        Ok(whole_sum(parts.iter().map(|part| part.entry.as_ref())))
     }
 
     /// The newest version of `key` in a run of before `epoch`; of a counter, its part in that run.
@@ -297,19 +297,28 @@ pub(crate) fn counter_in_run(run: &Arc<Run>, key: &[u8], at: Epoch) -> Result<En
         }
         there = cursor.next()?;
     }
-    let (sum, whole) = sum_parts(parts.iter().map(Entry::as_ref));
-    Ok(if whole { counter_entry(sum) } else { Entry::Counter(sum) })
+    Ok(folded(parts.iter().map(Entry::as_ref)))
 }
 
-/// Adds up a counter's entries, newest first; the flag says whether its beginning was among them.
-pub(crate) fn sum_parts<'a>(parts: impl Iterator<Item = EntryRef<'a>>) -> (i64, bool) {
+/// A counter's entries, newest first, as one: the whole sum if its beginning is among them, else
+/// what is to be added to older places.
+pub(crate) fn folded<'a>(parts: impl Iterator<Item = EntryRef<'a>>) -> Entry {
     let mut sum = 0i64;
     for part in parts {
         match part {
             EntryRef::Counter(delta) => sum = sum.wrapping_add(delta),
-            EntryRef::Put { value, .. } => return (sum.wrapping_add(counter_value(value)), true),
-            EntryRef::Tombstone => return (sum, true),
+            EntryRef::Put { value, .. } => return counter_entry(sum.wrapping_add(counter_value(value))),
+            EntryRef::Tombstone => return counter_entry(sum),
+            EntryRef::Damaged(place) => return Entry::Damaged(place),
         }
     }
-    (sum, false)
+    Entry::Counter(sum)
+}
+
+/// As [`folded`], where there are no older places.
+pub(crate) fn whole_sum<'a>(parts: impl Iterator<Item = EntryRef<'a>>) -> Entry {
+    match folded(parts) {
+        Entry::Counter(sum) => counter_entry(sum),
+        whole => whole,
+    }
 }

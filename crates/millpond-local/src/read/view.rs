@@ -38,7 +38,7 @@ impl View for LocalView {
 
     fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
         self.check()?;
-        with_key(key, |key| Ok(self.state.get(key, self.epoch)?.and_then(into_record)))
+        with_key(key, |key| self.state.get(key, self.epoch)?.map_or(Ok(None), into_record))
     }
 
     fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>> {
@@ -61,8 +61,12 @@ pub(crate) fn with_key<T>(key: Key<'_>, with: impl FnOnce(&[u8]) -> T) -> T {
     with(&buffer[..length])
 }
 
-pub(crate) fn into_record(found: Found) -> Option<Record> {
-    match found.entry {
+/// What a read answers of a version.
+///
+/// # Errors
+/// `Corrupt`, naming the place, when its value is lost.
+pub(crate) fn into_record(found: Found) -> Result<Option<Record>> {
+    Ok(match found.entry {
         Entry::Put { value, extents } => Some(Record { version: found.epoch, value, extents }),
         Entry::Counter(sum) => Some(Record {
             version: found.epoch,
@@ -70,7 +74,8 @@ pub(crate) fn into_record(found: Found) -> Option<Record> {
             extents: Vec::new(),
         }),
         Entry::Tombstone => None,
-    }
+        Entry::Damaged(place) => return Err(place.error()),
+    })
 }
 
 /// The bounds of a range of sort keys, as bounds of whole keys.

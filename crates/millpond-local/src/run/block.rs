@@ -22,7 +22,9 @@
 //! | tag     |     v | 0 tombstone, 1 counter, 2 put, 3 put with extents; + 4 × size   |
 //! | size    |     v | of a put with extents: the bytes of the extents                 |
 //! | content |   any | of a counter `z`; of a put the value (of `size` bytes), then    |
-//! |         |       | the extents: segment `v`, offset `v` and length `v` of each     |
+//! |         |       | the extents: segment `v`, offset `v` and length `v` of each; of |
+//! |         |       | a tombstone of size 1, which stands for a value that was lost,  |
+//! |         |       | the log file `v` and the offset in it `v`                       |
 
 use std::{cmp::Ordering, ops::Range};
 
@@ -32,6 +34,7 @@ use millpond_core::{Extent, SegmentId};
 use super::{Entry, EntryRef};
 use crate::{
     identity::Identity,
+    log::LogPlace,
     wire::{Malformed, Reader, put_varint},
 };
 
@@ -52,6 +55,8 @@ const TOMBSTONE: u64 = 0;
 const COUNTER: u64 = 1;
 const PUT: u64 = 2;
 const PUT_WITH_EXTENTS: u64 = 3;
+/// A tombstone of size 1.
+const DAMAGED: u64 = TOMBSTONE | 1 << 2;
 
 /// A block that was read and verified. Clones share the bytes.
 #[derive(Clone, Debug)]
@@ -79,6 +84,7 @@ enum Content {
     #[default]
     Tombstone,
     Counter(i64),
+    Damaged(LogPlace),
     Put {
         value: (u32, u32),
         extents: (u32, u32),
@@ -215,7 +221,8 @@ impl Block {
         let tag = reader.varint()?;
         let size = usize::try_from(tag >> 2).map_err(|_| Malformed("a length is out of range"))?;
         let content = match tag & 3 {
-            TOMBSTONE => Content::Tombstone,
+            TOMBSTONE if size == 0 => Content::Tombstone,
+            TOMBSTONE => Content::Damaged(LogPlace { file: reader.varint()?, offset: reader.varint()? }),
             COUNTER => Content::Counter(unzigzag(reader.varint()?)),
             kind => {
                 let extents_length = if kind == PUT { 0 } else { reader.length()? };
@@ -252,6 +259,7 @@ impl Block {
         match record.content {
             Content::Tombstone => EntryRef::Tombstone,
             Content::Counter(sum) => EntryRef::Counter(sum),
+            Content::Damaged(place) => EntryRef::Damaged(place),
             Content::Put { value, .. } => EntryRef::Put { value: &self.bytes[range(value)], extents },
         }
     }
@@ -261,6 +269,7 @@ impl Block {
         match record.content {
             Content::Tombstone => Entry::Tombstone,
             Content::Counter(sum) => Entry::Counter(sum),
+            Content::Damaged(place) => Entry::Damaged(place),
             Content::Put { value, .. } => Entry::Put { value: self.bytes.slice(range(value)), extents },
         }
     }
@@ -321,6 +330,11 @@ impl BlockBuilder {
         put_varint(out, zigzag(epoch.wrapping_sub(self.base) as i64));
         match entry {
             EntryRef::Tombstone => put_varint(out, TOMBSTONE),
+            EntryRef::Damaged(place) => {
+                put_varint(out, DAMAGED);
+                put_varint(out, place.file);
+                put_varint(out, place.offset);
+            }
             EntryRef::Counter(sum) => {
                 put_varint(out, COUNTER);
                 put_varint(out, zigzag(sum));

@@ -35,9 +35,9 @@ pub(crate) use filter::hash as key_hash;
 pub(crate) use reader::Run;
 pub(crate) use writer::{RunSummary, RunWriter};
 
-use crate::identity::FileKind;
+use crate::{identity::FileKind, log::LogPlace};
 
-static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 1, name: "sorted run" };
+static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 2, name: "sorted run" };
 
 /// The number of a run in its container, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,8 @@ pub(crate) enum EntryRef<'a> {
     Tombstone,
     /// What is added to a counter.
     Counter(i64),
+    /// A value that was lost before it came here; a read of the key says so.
+    Damaged(LogPlace),
 }
 
 /// An [`EntryRef`] that stays; its value is a slice of the cached block.
@@ -67,6 +69,7 @@ pub(crate) enum Entry {
     Put { value: Bytes, extents: Vec<Extent> },
     Tombstone,
     Counter(i64),
+    Damaged(LogPlace),
 }
 
 impl Entry {
@@ -75,6 +78,7 @@ impl Entry {
             Entry::Put { value, extents } => EntryRef::Put { value, extents },
             Entry::Tombstone => EntryRef::Tombstone,
             Entry::Counter(sum) => EntryRef::Counter(*sum),
+            Entry::Damaged(place) => EntryRef::Damaged(*place),
         }
     }
 }

@@ -261,7 +261,7 @@ fn check_size(key: &[u8], entry: EntryRef<'_>) -> Result<()> {
 fn size_of_record(key: &[u8], entry: EntryRef<'_>) -> usize {
     let content = match entry {
         EntryRef::Put { value, extents } => value.len() + 12 * extents.len(),
-        EntryRef::Tombstone | EntryRef::Counter(_) => 0,
+        EntryRef::Tombstone | EntryRef::Counter(_) | EntryRef::Damaged(_) => 0,
     };
     key.len() + content + 8
 }

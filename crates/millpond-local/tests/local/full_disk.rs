@@ -120,3 +120,56 @@ fn deletes_make_room_again() {
     }
     println!("{stuck} of 36 times compaction needed more room than there was");
 }
+
+/// Each segment is mostly dead, and the disk has room for what lives in one of them, not in all.
+#[test]
+fn compaction_gives_space_back_where_there_is_little_of_it() {
+    let seed = test_seed(1);
+    let (segments, values) = (10u64, 12u64);
+    let machine = SimMachine::new(seed);
+    machine.record(false);
+    (SUBJECT.create)(machine.process()).expect("created");
+    let mut random = Random::new(seed);
+    let mut store: Arc<dyn Store> = (SUBJECT.open)(machine.process()).expect("opened");
+    let bulk: Vec<Vec<u8>> = (0..segments * values).map(|_| random.bytes(20_000)).collect();
+    for segment in 0..segments {
+        for value in 0..values {
+            let number = segment * values + value;
+            let mut writer = store.segments().writer().expect("a writer");
+            writer.append(&bulk[number as usize]).expect("appended");
+            let extents = writer.finish().expect("finished");
+            let op = Op::Put { value: b"bulk", extents: &extents };
+            let sort = number.to_be_bytes();
+            let writes = vec![Write { key: Key::new(P, &sort), op, tally: Some(TALLY) }];
+            let commit = Commit { writes, durability: Durability::Async, ..Commit::default() };
+            store.index().commit(&commit).expect("put");
+        }
+        // The next process writes to a segment of its own.
+        store.close().expect("closed");
+        drop(store);
+        store = (SUBJECT.open)(machine.process()).expect("opened");
+    }
+    let is_dead = |number: u64| number % 3 != 0;
+    for number in (0..segments * values).filter(|number| is_dead(*number)) {
+        let sort = number.to_be_bytes();
+        let writes = vec![Write { key: Key::new(P, &sort), op: Op::Delete, tally: Some(TALLY) }];
+        let commit = Commit { writes, durability: Durability::Async, ..Commit::default() };
+        store.index().commit(&commit).expect("deleted");
+    }
+    store.index().flush().expect("flushed");
+    let before = machine.bytes_allocated();
+    machine.full_disk(Some(before + 150_000));
+    store.compact().expect("there is room to compact piece by piece");
+    let after = machine.bytes_allocated();
+    let dead = segments * values * 2 / 3 * 20_000;
+    assert!(after + dead * 3 / 4 < before, "{after} bytes are left of {before}, of which {dead} were dead");
+    let view = store.index().view(At::Latest).expect("a view");
+    for number in 0..segments * values {
+        let found = view.get(Key::new(P, &number.to_be_bytes())).expect("read");
+        assert_eq!(found.is_none(), is_dead(number));
+        let Some(record) = found else { continue };
+        let mut bytes = vec![0; 20_000];
+        store.segments().read(&record.extents[0], 0, &mut bytes).expect("read");
+        assert!(bytes == bulk[number as usize], "value {number}");
+    }
+}

@@ -7,7 +7,8 @@ use millpond_local::bugs::{Bug, plant};
 use millpond_testkit::{
     conformance,
     crash::{
-        Driver, Fault, Sweep, Violation, fault_sweep, flip_sweep, kill_sweep, mixed_workload, power_cut_sweep,
+        Driver, Fault, Sweep, Violation, fatal_sync_sweep, fault_sweep, flip_sweep, kill_sweep,
+        mixed_workload, power_cut_sweep,
     },
 };
 
@@ -42,6 +43,16 @@ fn kills(seed: u64) -> Result<u64, Violation> {
 fn failed_syncs(seed: u64) -> Result<u64, Violation> {
     let sweep = Sweep { seed, points_max: 60, two_processes: false, ..Sweep::default() };
     fault_sweep(&SUBJECT, &mixed_workload(30), Fault::Sync(libc::EIO), sweep)
+}
+
+fn fatal_syncs(seed: u64) -> Result<u64, Violation> {
+    let sweep = Sweep { seed, points_max: 60, two_processes: true, ..Sweep::default() };
+    fatal_sync_sweep(&SUBJECT, &mixed_workload(40), sweep)
+}
+
+fn dead_devices(seed: u64) -> Result<u64, Violation> {
+    let sweep = Sweep { seed, points_max: 120, two_processes: true, ..Sweep::default() };
+    fault_sweep(&SUBJECT, &mixed_workload(30), Fault::Device(libc::EIO), sweep)
 }
 
 fn panics(seed: u64) -> Result<u64, Violation> {
@@ -85,6 +96,23 @@ fn rule_4_epochs_are_never_reused() {
 #[test]
 fn rule_5_a_failed_sync_is_never_believed() {
     assert_noticed(Bug::AcknowledgeAfterFailedSync, failed_syncs);
+    assert_noticed(Bug::KeepRecordsInOldFile, |_| {
+        sharing::records_written_again_are_in_one_place().map(|()| 0)
+    });
+    assert_noticed(Bug::ForgetAbandonedSync, fatal_syncs);
+    // Each sync commit's bulk bytes lie behind those of commits that aren't durable yet.
+    let bulk = |driver: &mut Driver| {
+        for _ in 0..12 {
+            driver.commit(Durability::Async);
+            driver.commit(Durability::Async);
+            driver.commit(Durability::Sync);
+        }
+    };
+    assert_noticed(Bug::TellOfFailedSegmentsLate, |seed| {
+        let sweep = Sweep { seed, points_max: 200, two_processes: false, ..Sweep::default() };
+        fatal_sync_sweep(&SUBJECT, &bulk, sweep)
+    });
+    assert_noticed(Bug::ForgetFailedSegments, |seed| dead_devices(59_999 + seed));
 }
 
 #[test]

@@ -104,6 +104,63 @@ pub fn a_view_keeps_what_it_needs() -> Result<(), String> {
     check_view(&*reader, &*view, &expected)
 }
 
+/// After a failed sync one process writes records again, in a new log file, that both have applied.
+/// Whichever of them checkpoints then, and however far the other one is, nothing is lost or counted
+/// twice.
+pub fn records_written_again_are_in_one_place() -> Result<(), String> {
+    const SUM: Key<'static> = Key { partition: b"sum", sort: b"" };
+    let text = |error: millpond_core::Error| error.to_string();
+    for round in 0..8 {
+        let machine = machine()?;
+        let process = machine.process();
+        let stores = [
+            (SUBJECT.open)(process.clone()).map_err(text)?,
+            (SUBJECT.open)(machine.process()).map_err(text)?,
+        ];
+        let (checkpoints, reads_first, moves_on) = (round % 2, round & 2 != 0, round & 4 != 0);
+        let add = |store: usize, count: u64, durability| {
+            for number in 0..count {
+                let sort = (number % 12).to_be_bytes();
+                let put = Op::Put { value: &[7; 4000], extents: &[] };
+                let adjust = Write { key: SUM, op: Op::Adjust(1), tally: None };
+                let writes = vec![Write { key: Key::new(P, &sort), op: put, tally: None }, adjust];
+                let commit = Commit { writes, durability, ..Commit::default() };
+                stores[store].index().commit(&commit).map_err(text)?;
+            }
+            Ok::<(), String>(())
+        };
+        let check = |store: &dyn Store, sum: i64| {
+            let view = store.index().view(At::Latest).map_err(text)?;
+            let mut cursor = view.scan(KeyRange::all(P), Direction::Forward).map_err(text)?;
+            let mut keys = 0;
+            while cursor.advance().map_err(text)? {
+                keys += 1;
+            }
+            let found = (keys, view.counter(SUM).map_err(text)?);
+            if found == (12, sum) { Ok(()) } else { Err(format!("round {round}: {found:?}, not {sum}")) }
+        };
+        // Into the second file of the log: one that is finished is checkpointed only with another.
+        add(0, 18, Durability::Sync)?;
+        add(0, 4, Durability::Async)?;
+        check(&*stores[1], 22)?;
+        process.fail_sync_at(1, libc::EIO);
+        stores[0].index().flush().map_err(text)?;
+        if moves_on {
+            add(0, 5, Durability::Async)?;
+        }
+        let sum = if moves_on { 27 } else { 22 };
+        if reads_first {
+            check(&*stores[1], sum)?;
+        }
+        add(checkpoints, 3, Durability::Sync)?;
+        stores.iter().try_for_each(|store| check(&**store, sum + 3))?;
+        stores[1 - checkpoints].compact().map_err(text)?;
+        stores.iter().try_for_each(|store| check(&**store, sum + 3))?;
+        check(&*(SUBJECT.open)(machine.process()).map_err(text)?, sum + 3)?;
+    }
+    Ok(())
+}
+
 fn check_view(store: &dyn Store, view: &dyn View, expected: &BTreeMap<Vec<u8>, u64>) -> Result<(), String> {
     let found = read(store, view)?;
     if found == *expected { Ok(()) } else { Err(format!("the view is not what it was: {found:?}")) }
@@ -246,6 +303,11 @@ fn no_raise_is_lost() -> Result<(), String> {
         Some(600) => Ok(()),
         other => Err(format!("{other:?} of 600 raises are left")),
     }
+}
+
+#[test]
+fn what_is_written_again_after_a_failed_sync_is_in_one_place() {
+    records_written_again_are_in_one_place().unwrap_or_else(|what| panic!("{what}"));
 }
 
 #[test]

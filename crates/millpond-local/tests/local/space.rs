@@ -110,6 +110,23 @@ fn a_full_pool_has_room_again_after_deletes() {
 }
 
 #[test]
+fn a_compaction_gives_a_full_pool_its_space_back() {
+    for put in [put_short as fn(&LocalStore, u32) -> Result<()>, |store, key| put(store, key, 50_000)] {
+        let quota = Arc::new(Quota { used: AtomicU64::new(0), size: 4 << 20 });
+        let options = EngineOptions { space: quota.clone(), ..subject::options() };
+        with_store(options, |store| {
+            let count = fill(store, put);
+            for key in (0..count).filter(|key| key % 4 != 0) {
+                commit(store, key, Op::Delete).expect("a delete gets through");
+            }
+            store.compact().expect("compacted");
+            let used = quota.used.load(Ordering::SeqCst);
+            assert!(used < quota.size / 2, "{used} bytes are still used");
+        });
+    }
+}
+
+#[test]
 fn space_comes_back_by_itself() {
     with_store(EngineOptions { background: true, ..subject::options() }, |store| {
         for key in 0..40 {

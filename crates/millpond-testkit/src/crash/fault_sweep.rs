@@ -173,12 +173,5 @@ fn one_fault(
 
 /// The kinds that a failing device or a full one may lead to.
 fn fits(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::NotSupported
-            | ErrorKind::Io
-            | ErrorKind::NoSpace
-            | ErrorKind::Poisoned
-            | ErrorKind::Closed
-    )
+    matches!(kind, ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Poisoned | ErrorKind::Closed)
 }

@@ -1,4 +1,5 @@
-//! Kills a process at each of its calls, beside one that was attached all along.
+//! Kills a process at each of its calls, or in a sync that fails, beside one that was attached all
+//! along.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,32 @@ use crate::{random::Random, sim::SimMachine};
 /// # Errors
 /// The first violation.
 pub fn kill_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Result<u64, Violation> {
-    let calls = match one_kill(subject, workload, sweep, None)? {
+    sweep_deaths(subject, workload, sweep, Death::AtCall)
+}
+
+/// As [`kill_sweep`], but the process dies in one of its syncs, which fails: what it was to make
+/// durable may be lost, and whoever syncs it once more is told that all is well.
+///
+/// # Errors
+/// The first violation.
+pub fn fatal_sync_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Result<u64, Violation> {
+    sweep_deaths(subject, workload, sweep, Death::InFailedSync)
+}
+
+/// How the process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    AtCall,
+    InFailedSync,
+}
+
+fn sweep_deaths(
+    subject: &Subject,
+    workload: Workload<'_>,
+    sweep: Sweep,
+    death: Death,
+) -> Result<u64, Violation> {
+    let calls = match one_kill(subject, workload, sweep, death, None)? {
         Some(calls) => calls,
         None => return Err(Violation::new("the workload ended by itself in a death")),
     };
@@ -29,25 +55,26 @@ pub fn kill_sweep(subject: &Subject, workload: Workload<'_>, sweep: Sweep) -> Re
     let mut kills = 0;
     for point in points {
         let salt = random.number();
-        one_kill(subject, workload, sweep, Some((point + 1, salt))).map_err(|violation| {
-            violation.context(format!("seed {}, killed at call {} (salt {salt})", sweep.seed, point + 1))
+        one_kill(subject, workload, sweep, death, Some((point + 1, salt))).map_err(|violation| {
+            violation.context(format!("seed {}, {death:?} {} (salt {salt})", sweep.seed, point + 1))
         })?;
         kills += 1;
     }
     Ok(kills)
 }
 
-/// Runs the workload, to its end or to a kill, and everything after it. Answers how many calls the
-/// process made, if it wasn't killed.
+/// Runs the workload, to its end or to a kill, and everything after it. Answers how many calls (or
+/// syncs) the process made, if it wasn't killed.
 fn one_kill(
     subject: &Subject,
     workload: Workload<'_>,
     sweep: Sweep,
+    death: Death,
     kill: Option<(u64, u64)>,
 ) -> Result<Option<u64>, Violation> {
     let seed = sweep.seed;
     let machine = SimMachine::new(seed);
-    machine.record(is_traced());
+    machine.record(is_traced() || (death == Death::InFailedSync && kill.is_none()));
     let opening = |error| Violation::of_error("opening on a sound machine", &error);
     (subject.create)(machine.process()).map_err(opening)?;
     let ledger = Arc::new(Mutex::new(Ledger::new(seed)));
@@ -56,7 +83,10 @@ fn one_kill(
     let victim = machine.process();
     victim.unwind_when_killed();
     if let Some((point, salt)) = kill {
-        victim.kill_at_torn(point, salt);
+        match death {
+            Death::AtCall => victim.kill_at_torn(point, salt),
+            Death::InFailedSync => victim.die_in_failed_sync_at(point),
+        }
     }
     let open = subject.open;
     let ended = run_process(|| {
@@ -68,7 +98,16 @@ fn one_kill(
         workload(&mut driver);
         driver.verdict()
     })?;
-    let calls = victim.count();
+    let calls = match death {
+        Death::AtCall => victim.count(),
+        Death::InFailedSync => {
+            let operations = machine.operations();
+            operations
+                .iter()
+                .filter(|operation| operation.process == victim.number() && operation.kind.is_sync())
+                .count() as u64
+        }
+    };
     match ended {
         End::Done(result) => result?,
         End::Killed => {}

@@ -36,7 +36,7 @@ pub use check::{Demand, check};
 pub use driver::{Driver, mixed_workload};
 pub use fault_sweep::{Fault, fault_sweep};
 pub use flip_sweep::flip_sweep;
-pub use kill_sweep::kill_sweep;
+pub use kill_sweep::{fatal_sync_sweep, kill_sweep};
 pub use ledger::Ledger;
 pub use power_cut_sweep::power_cut_sweep;
 

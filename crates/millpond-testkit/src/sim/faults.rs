@@ -45,6 +45,8 @@ pub(super) enum Verdict {
     /// The process dies within a write of which this many bytes are written.
     DieAfter(usize),
     Dead,
+    /// The process dies in a sync that failed: nobody hears of the failure.
+    DieInFailedSync,
     /// The thread panics within a write of which this many bytes are written, or instead of
     /// another call.
     PanicAfter(usize),
@@ -59,6 +61,8 @@ pub(super) struct Faults {
     /// Whether a killed process's calls unwind, instead of answering an error.
     pub(super) unwinds: bool,
     pub(super) panic: Option<Kill>,
+    /// Countdown, in syncs, to one that fails and that the process dies in.
+    pub(super) fatal_sync: Option<u64>,
     pub(super) fail_any: Vec<Planned>,
     pub(super) fail_sync: Vec<Planned>,
     pub(super) fail_write: Vec<Planned>,
@@ -133,6 +137,15 @@ impl Faults {
                 let tear = self.panic.take().and_then(|panic| panic.tear);
                 let written = tear.map_or(0, |mut random| random.below(length + 1) as usize);
                 return Verdict::PanicAfter(written);
+            }
+        }
+        if kind.is_sync()
+            && let Some(countdown) = &mut self.fatal_sync
+        {
+            *countdown -= 1;
+            if *countdown == 0 {
+                self.killed = true;
+                return Verdict::DieInFailedSync;
             }
         }
         let mut errno = due(&mut self.fail_any);

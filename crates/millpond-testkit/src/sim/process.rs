@@ -106,6 +106,11 @@ impl SimMedia {
         state.processes[self.process as usize].fail_sync.push(Planned::once(n, errno));
     }
 
+    /// Kills the process in its `n`-th sync, which fails: nobody hears of it.
+    pub fn die_in_failed_sync_at(&self, n: u64) {
+        self.machine.state().processes[self.process as usize].fatal_sync = Some(n.max(1));
+    }
+
     /// Fails its `n`-th write or change of a length.
     pub fn fail_write_at(&self, n: u64, errno: i32) {
         let mut state = self.machine.state();
@@ -123,6 +128,7 @@ impl SimMedia {
         let faults = &mut state.processes[self.process as usize];
         faults.kill = None;
         faults.panic = None;
+        faults.fatal_sync = None;
         faults.fail_any.clear();
         faults.fail_sync.clear();
         faults.fail_write.clear();
@@ -157,7 +163,7 @@ impl SimMedia {
         match state.admit(self.process, kind, Call { path, offset: 0, length: 0 }) {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) => Err(error),
-            Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.process)),
+            Verdict::Dead | Verdict::DieAfter(_) | Verdict::DieInFailedSync => Err(state.dead(self.process)),
             Verdict::PanicAfter(_) => panic_now(state),
         }
     }
@@ -228,6 +234,10 @@ impl Media for SimMedia {
             Verdict::Fail(error) => {
                 state.disk.fail_sync_dir(path)?;
                 Err(error)
+            }
+            Verdict::DieInFailedSync => {
+                state.disk.fail_sync_dir(path)?;
+                Err(state.dead(self.process))
             }
             Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.process)),
             Verdict::PanicAfter(_) => panic_now(state),
@@ -311,6 +321,10 @@ impl SimFile {
                 body(&mut state, length)?;
                 Err(state.dead(self.media.process))
             }
+            Verdict::DieInFailedSync => {
+                state.disk.file_mut(self.node)?.fail_sync();
+                Err(state.dead(self.media.process))
+            }
             Verdict::Dead => Err(state.dead(self.media.process)),
             Verdict::PanicAfter(length) => {
                 if kind == OperationKind::Write {
@@ -387,7 +401,9 @@ impl SimLockFile {
             Verdict::Go | Verdict::Short(_) => body(&mut state),
             Verdict::Fail(error) if may_fail => Err(error),
             Verdict::Fail(_) => body(&mut state),
-            Verdict::Dead | Verdict::DieAfter(_) => Err(state.dead(self.media.process)),
+            Verdict::Dead | Verdict::DieAfter(_) | Verdict::DieInFailedSync => {
+                Err(state.dead(self.media.process))
+            }
             Verdict::PanicAfter(_) => panic_now(state),
         }
     }

@@ -40,9 +40,10 @@ impl DictBatch {
     /// Sets the value of a key.
     ///
     /// # Errors
-    /// `KeyTooLong`; `NoSpace` when a long value doesn't fit in the pool. What was added before
+    /// `Forked` in a child of the process that began the batch; `KeyTooLong`; `NoSpace` when a long value doesn't fit in the pool. What was added before
     /// stays in the batch.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<&mut Self> {
+        self.long.check("a batch")?;
         self.dict.container().check_writable()?;
         let sort = layout::entry_key(key)?;
         let mut extents = Vec::new();
@@ -63,8 +64,9 @@ impl DictBatch {
     /// Removes an entry.
     ///
     /// # Errors
-    /// `KeyTooLong`.
+    /// `Forked` in a child of the process that began the batch; `KeyTooLong`.
     pub fn delete(&mut self, key: &[u8]) -> Result<&mut Self> {
+        self.long.check("a batch")?;
         let sort = layout::entry_key(key)?;
         let (start, record) = self.add_key(&sort);
         self.changes.push(Change { start, record, end: record, extents: Vec::new() });
@@ -92,8 +94,9 @@ impl DictBatch {
     ///
     /// # Errors
     /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
-    /// destroyed: then nothing has changed.
+    /// destroyed, `Forked` in a child of the process that began it: then nothing has changed.
     pub fn commit(self) -> Result<Vec<bool>> {
+        self.long.check("a batch")?;
         let Self { dict, bytes, changes, long } = self;
         dict.container().check_writable()?;
         if changes.is_empty() {

@@ -5,16 +5,23 @@
 
 use millpond_core::{ErrorKind, Extent, Result, SegmentWriter, Store};
 
-use super::{Applied, value};
+use super::{Applied, maker::Maker, value};
 use crate::container::Container;
 
 /// Long values of one commit. Dropped without one, they are given up.
 #[derive(Default)]
 pub(super) struct LongValues {
     writer: Option<Box<dyn SegmentWriter>>,
+    maker: Maker,
 }
 
 impl LongValues {
+    /// # Errors
+    /// `Forked` in a child of the process that began `what` they belong to.
+    pub(super) fn check(&self, what: &str) -> Result<()> {
+        self.maker.check(what)
+    }
+
     /// Adds bytes to the value at hand. After an error that value is lost; those that were finished
     /// stay.
     pub(super) fn append(&mut self, store: &dyn Store, bytes: &[u8]) -> Result<()> {
@@ -48,8 +55,12 @@ impl LongValues {
 
 impl Drop for LongValues {
     fn drop(&mut self) {
-        if let Some(writer) = &mut self.writer {
+        let Some(mut writer) = self.writer.take() else { return };
+        if self.maker.is_here() {
             writer.abandon();
+        } else {
+            // What it wrote is the parent's.
+            std::mem::forget(writer);
         }
     }
 }

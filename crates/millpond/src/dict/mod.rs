@@ -11,6 +11,7 @@
 mod batch;
 mod iter;
 mod long;
+mod maker;
 mod range;
 mod reader;
 mod value;
@@ -18,6 +19,7 @@ mod writer;
 
 use std::{
     fmt,
+    ops::Bound,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,8 +28,8 @@ use std::{
 
 use bytes::Bytes;
 use millpond_core::{
-    At, Direction, Epoch, Error, ErrorKind, Extent, Key, Op, Outcome, Precondition, Record, RecordRef,
-    Result, View, Write,
+    At, Direction, Epoch, Error, ErrorKind, Extent, Key, KeyRange, Op, Outcome, Precondition, Record,
+    RecordRef, Result, View, Write,
 };
 
 pub use self::{
@@ -208,7 +210,7 @@ impl Dict {
         for _ in 0..CONFLICT_RETRIES {
             self.inner.container.check_writable()?;
             let Some((value, version)) = self.get_versioned(&sort)? else { return Ok(None) };
-            if self.delete_version(&sort, version)? {
+            if self.delete_version(&sort, version, &[])? {
                 return Ok(Some(value));
             }
         }
@@ -232,7 +234,13 @@ impl Dict {
             let record = owned(cursor.record());
             let version = record.version;
             let Some(value) = self.load_in(&*view, &sort, record)? else { continue };
-            if self.delete_version(&sort, version)? {
+            // Also not one that came behind it meanwhile: it is the last one when it is taken.
+            let entries = layout::entries(&self.inner.partition);
+            let behind = Precondition::RangeUnchanged {
+                range: KeyRange { start: Bound::Excluded(&sort), ..entries },
+                since: view.epoch(),
+            };
+            if self.delete_version(&sort, version, &[behind])? {
                 return Ok(Some((Bytes::copy_from_slice(layout::user_key(&sort)), value)));
             }
         }
@@ -326,9 +334,15 @@ impl Dict {
         }
     }
 
-    fn delete_version(&self, sort: &[u8], version: Epoch) -> Result<bool> {
-        let unchanged = Precondition::Unchanged { key: self.key(sort), version };
-        Ok(matches!(self.commit(&[unchanged], &[self.deletion(sort)])?, Applied::Done(_)))
+    fn delete_version(
+        &self,
+        sort: &[u8],
+        version: Epoch,
+        preconditions: &[Precondition<'_>],
+    ) -> Result<bool> {
+        let mut all = vec![Precondition::Unchanged { key: self.key(sort), version }];
+        all.extend_from_slice(preconditions);
+        Ok(matches!(self.commit(&all, &[self.deletion(sort)])?, Applied::Done(_)))
     }
 
     /// Commits changes of this dictionary, as long as it lives.

@@ -7,6 +7,7 @@ use millpond_core::{Error, ErrorKind, Result};
 use super::{
     Dict,
     long::{LongValues, Prepared},
+    maker::Maker,
     value,
 };
 use crate::layout;
@@ -24,11 +25,12 @@ pub struct ValueWriter {
     long: Option<LongValues>,
     length: u64,
     failed: bool,
+    maker: Maker,
 }
 
 impl ValueWriter {
     pub(super) fn new(dict: Dict, sort: Vec<u8>) -> Self {
-        Self { dict, sort, short: Vec::new(), long: None, length: 0, failed: false }
+        Self { dict, sort, short: Vec::new(), long: None, length: 0, failed: false, maker: Maker::default() }
     }
 
     /// How many bytes were written.
@@ -45,9 +47,11 @@ impl ValueWriter {
     ///
     /// # Errors
     /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
-    /// destroyed, `InvalidArgument` when a write failed before: then nothing has changed.
+    /// destroyed, `InvalidArgument` when a write failed before, `Forked` in a child of the process
+    /// that began it: then nothing has changed.
     pub fn commit(self) -> Result<bool> {
-        let Self { dict, sort, short, long, length, failed } = self;
+        self.maker.check("a writer of a value")?;
+        let Self { dict, sort, short, long, length, failed, .. } = self;
         let key = layout::user_key(&sort);
         if failed {
             let message =
@@ -66,6 +70,7 @@ impl ValueWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.maker.check("a writer of a value")?;
         let store = self.dict.container().open_store()?;
         match &mut self.long {
             Some(long) => long.append(store, bytes)?,

@@ -9,6 +9,7 @@ use crate::scratch::{Scratch, noise};
 on_every_backend!(
     the_count_is_exact_whoever_writes,
     each_entry_is_taken_by_one,
+    the_last_entry_is_the_last_when_it_is_taken,
     one_inserts_and_the_others_see_it,
     a_batch_is_seen_whole_or_not_at_all,
     destroying_races_with_writing,
@@ -100,6 +101,25 @@ fn each_entry_is_taken_by_one(scratch: &Scratch) {
     taken.sort_unstable();
     assert_eq!(taken, (0..120).collect::<Vec<u32>>());
     assert_eq!(dict.len().expect("counted"), 0);
+}
+
+/// A greater key that is there before the last one is taken is the one to be taken.
+fn the_last_entry_is_the_last_when_it_is_taken(scratch: &Scratch) {
+    let dict = scratch.container().create_dict("d").expect("created");
+    // Long enough that a greater key often comes while its value is read.
+    let long = noise(1, 3_000_000);
+    for round in 0..25 {
+        dict.put(b"a", &long).expect("put");
+        let (taken, was_there) = thread::scope(|scope| {
+            let taker = scope.spawn(|| dict.take_last().expect("taken").expect("an entry").0);
+            thread::sleep(std::time::Duration::from_micros(200 * round));
+            dict.put(b"b", b"greater").expect("put");
+            let was_there = dict.contains(b"a").expect("looked up");
+            (taker.join().expect("no panic"), was_there)
+        });
+        assert!(taken == b"b"[..] || !was_there, "{round}: a was taken while b was there");
+        dict.clear().expect("cleared");
+    }
 }
 
 fn one_inserts_and_the_others_see_it(scratch: &Scratch) {

@@ -10,6 +10,7 @@ mod dict;
 mod dict_large;
 mod dict_model;
 mod dict_threads;
+mod forks;
 mod namespace;
 mod pool;
 mod processes;
