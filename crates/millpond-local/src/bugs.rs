@@ -32,6 +32,7 @@ pub enum Bug {
     DropTombstonesEarly,
     MoveSegmentsWithoutPointers,
     SkipValidation,
+    ReadWithoutCatchingUp,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -46,7 +47,13 @@ mod planting {
     /// Plants a bug for engines that this thread drives, until the answer is dropped.
     #[must_use]
     pub fn plant(bug: Bug) -> Planted {
-        PLANTED.set(bug as u32);
+        plant_number(bug as u32)
+    }
+
+    /// Plants the bug of a number, as a test tells another process of it; 0 is none.
+    #[must_use]
+    pub fn plant_number(number: u32) -> Planted {
+        PLANTED.set(number);
         Planted(())
     }
 
@@ -72,7 +79,7 @@ mod planting {
 }
 
 #[cfg(feature = "planted-bugs")]
-pub use planting::{Planted, plant};
+pub use planting::{Planted, plant, plant_number};
 #[cfg(feature = "planted-bugs")]
 pub(crate) use planting::{inherit, planted};
 

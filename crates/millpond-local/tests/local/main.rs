@@ -7,10 +7,12 @@ mod faults;
 mod flips;
 mod forks;
 mod full_disk;
+mod history;
 mod kill;
 mod log_space;
 #[cfg(feature = "planted-bugs")]
 mod planted_bugs;
+mod planting;
 mod pool;
 mod power_cut;
 mod processes;
