@@ -33,6 +33,7 @@ pub enum Bug {
     MoveSegmentsWithoutPointers,
     SkipValidation,
     ReadWithoutCatchingUp,
+    SkipChecksums,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -20,6 +20,7 @@ use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId, SegmentWriter, 
 use uuid::Uuid;
 
 use crate::{
+    fork,
     media::Media,
     segment::{self, SegmentFile, SegmentReader, file_name},
     space::Space,
@@ -107,6 +108,7 @@ impl SegmentPool {
     fn writer_with<'a>(self: &Arc<Self>, new_id: NewId<'a>, reclaim: Option<Reclaim<'a>>) -> Writer<'a> {
         Writer {
             pool: self.clone(),
+            fork: fork::generation(),
             file: None,
             new_id,
             reclaim,
@@ -299,6 +301,9 @@ impl SegmentPool {
 /// Appends values to segments of this process.
 pub(crate) struct Writer<'a> {
     pool: Arc<SegmentPool>,
+    /// The generation of forks that it belongs to: in a child, its file and all that it would do
+    /// are the parent's.
+    fork: u64,
     file: Option<SegmentFile>,
     new_id: NewId<'a>,
     /// Gives space back; without it, the quota doesn't count.
@@ -314,6 +319,20 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn is_forked(&self) -> bool {
+        self.fork != fork::generation()
+    }
+
+    fn check_fork(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "a value that was being written was carried across a fork; write it again in the child",
+            ));
+        }
+        Ok(())
+    }
+
     fn end_part(&mut self) -> Result<()> {
         if let Some(file) = &mut self.file {
             self.finished.extend(file.finish()?);
@@ -370,6 +389,7 @@ impl Writer<'_> {
 
 impl SegmentWriter for Writer<'_> {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check_fork()?;
         let appended = (|| {
             if self.written == 0 && self.file.as_ref().is_some_and(|file| self.pool.check(file.id()).is_err())
             {
@@ -398,6 +418,7 @@ impl SegmentWriter for Writer<'_> {
     }
 
     fn finish(&mut self) -> Result<Vec<Extent>> {
+        self.check_fork()?;
         self.end_part()?;
         let extents = std::mem::take(&mut self.finished);
         self.pool.space.release(std::mem::take(&mut self.charged));
@@ -412,6 +433,9 @@ impl SegmentWriter for Writer<'_> {
     }
 
     fn abandon(&mut self) {
+        if self.is_forked() {
+            return;
+        }
         self.give_up_value();
         // Nothing names them, as if a commit had taken them and dropped them again.
         if !self.handed_out.is_empty() {
@@ -423,6 +447,9 @@ impl SegmentWriter for Writer<'_> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
+        if self.is_forked() {
+            return;
+        }
         self.give_up_value();
         if let Some(file) = self.file.take() {
             self.pool.give_back(file);

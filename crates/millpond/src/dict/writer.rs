@@ -45,7 +45,8 @@ impl ValueWriter {
     ///
     /// # Errors
     /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
-    /// destroyed, `InvalidArgument` when a write failed before: then nothing has changed.
+    /// destroyed, `InvalidArgument` when a write failed before, `Forked` when it was begun before a
+    /// fork: then nothing has changed.
     pub fn commit(self) -> Result<bool> {
         let Self { dict, sort, short, long, length, failed } = self;
         let key = layout::user_key(&sort);
