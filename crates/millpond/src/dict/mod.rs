@@ -30,6 +30,8 @@ use millpond_core::{
     Result, View, Write,
 };
 
+use self::long::Prepared;
+pub(crate) use self::value::Stored;
 pub use self::{
     batch::DictBatch,
     iter::{DictEntry, DictIter, DictKeys},
@@ -37,7 +39,6 @@ pub use self::{
     reader::ValueReader,
     writer::ValueWriter,
 };
-use self::{long::Prepared, value::Stored};
 use crate::{
     container::Container,
     layout::{self, COUNT, HEADER, ObjectId, Partition},
