@@ -2,7 +2,7 @@
 #   make demo    the main job on real data
 #   make test    every test
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-demo bench lint setup package
+.PHONY: help demo test test-rust test-python test-demo torture sanitize bench lint setup package
 
 PYTHON := .venv/bin/python
 # The shortest share of the machine's files that the demo loads as a test.
@@ -11,6 +11,9 @@ TEST_DEMO_LIMIT := 64MiB
 BENCH_TARGET := $(or $(CARGO_TARGET_DIR),target)/benchmarks
 # For example: make bench BENCH_OPTIONS="--sections sync,threads --directory /mnt/disk"
 BENCH_OPTIONS :=
+# How long `make torture` goes on, and how long each fuzzer of `make sanitize` runs.
+export MINUTES ?= 10
+export FUZZ_SECONDS ?= 60
 
 help: ## Shows what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +33,7 @@ test: test-rust test-python test-demo ## Runs every test
 
 test-rust: setup
 	@echo "== Rust: contracts, engine, crash harnesses and their planted bugs, front door, command line"
-	cargo test --workspace --features millpond-local/planted-bugs
+	cargo test --workspace --features millpond/planted-bugs,millpond-local/planted-bugs
 
 test-python: package
 	@echo "== Python: package, stubs, PyDAOS compatibility, examples"
@@ -40,6 +43,12 @@ test-demo: package
 	@echo "== the demo, on $(TEST_DEMO_LIMIT)"
 	@DEMO_LIMIT=$(TEST_DEMO_LIMIT) scripts/demo
 
+torture: setup ## Attacks the store for MINUTES (10), with new seeds
+	@scripts/torture
+
+sanitize: setup ## Fuzzers, Miri and AddressSanitizer, with a nightly toolchain
+	@scripts/sanitize
+
 bench: package ## Measures Millpond beside its peers; FULL=1 also at ten million records
 	@echo "== building the peers"
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
@@ -48,7 +57,7 @@ bench: package ## Measures Millpond beside its peers; FULL=1 also at ten million
 
 lint: setup ## Checks format, lints and types
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features millpond-local/planted-bugs -- -D warnings
+	cargo clippy --workspace --all-targets --features millpond/planted-bugs,millpond-local/planted-bugs -- -D warnings
 	cargo fmt --manifest-path benchmarks/rust/Cargo.toml --check
 	cargo clippy --manifest-path benchmarks/rust/Cargo.toml --target-dir $(BENCH_TARGET) --all-targets -- -D warnings
 	.venv/bin/ruff check python examples tests benchmarks shims

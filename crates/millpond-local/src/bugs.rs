@@ -32,10 +32,15 @@ pub enum Bug {
     DropTombstonesEarly,
     MoveSegmentsWithoutPointers,
     SkipValidation,
+<<<<<<< HEAD
     ForgetAbandonedSync,
     ForgetFailedSegments,
     TellOfFailedSegmentsLate,
     KeepRecordsInOldFile,
+=======
+    ReadWithoutCatchingUp,
+    SkipChecksums,
+>>>>>>> attacks
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -50,7 +55,13 @@ mod planting {
     /// Plants a bug for engines that this thread drives, until the answer is dropped.
     #[must_use]
     pub fn plant(bug: Bug) -> Planted {
-        PLANTED.set(bug as u32);
+        plant_number(bug as u32)
+    }
+
+    /// Plants the bug of a number, as a test tells another process of it; 0 is none.
+    #[must_use]
+    pub fn plant_number(number: u32) -> Planted {
+        PLANTED.set(number);
         Planted(())
     }
 
@@ -76,7 +87,7 @@ mod planting {
 }
 
 #[cfg(feature = "planted-bugs")]
-pub use planting::{Planted, plant};
+pub use planting::{Planted, plant, plant_number};
 #[cfg(feature = "planted-bugs")]
 pub(crate) use planting::{inherit, planted};
 

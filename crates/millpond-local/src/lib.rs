@@ -9,6 +9,8 @@ mod cache;
 mod control;
 mod engine;
 mod fork;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod identity;
 mod local_store;
 mod log;

@@ -59,6 +59,13 @@ pub fn test_seed(default: u64) -> u64 {
     seed
 }
 
+/// How much a test is to do: `MILLPOND_TEST_SCALE` where it is set, else 1, which takes seconds.
+/// Part of what replays a failure.
+pub fn test_scale() -> u64 {
+    let scale = std::env::var("MILLPOND_TEST_SCALE").ok().and_then(|text| text.trim().parse().ok());
+    scale.unwrap_or(1).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

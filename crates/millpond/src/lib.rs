@@ -33,6 +33,8 @@ mod container;
 mod container_type;
 mod dict;
 mod environment;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod home;
 mod layout;
 mod location;

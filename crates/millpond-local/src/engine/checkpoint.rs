@@ -226,8 +226,16 @@ impl Engine {
         change(&mut manifest);
         manifest.runs.sort_by_key(|run| std::cmp::Reverse(run.epoch_max));
         manifest.generation += 1;
-        manifest.store(&self.media, &self.dir)?;
-        self.control.words().generation.store(manifest.generation, Ordering::Release);
+        let words = self.control.words();
+        if let Err(error) = manifest.store(&self.media, &self.dir) {
+            // Where only its directory failed to sync it stands all the same. Whoever tries again has
+            // to begin with it, or the same records would be counted twice.
+            if let Ok(standing) = Manifest::load(&self.media, &self.dir, self.container) {
+                words.generation.fetch_max(standing.generation, Ordering::AcqRel);
+            }
+            return Err(error);
+        }
+        words.generation.store(manifest.generation, Ordering::Release);
         Ok(manifest.generation)
     }
 }

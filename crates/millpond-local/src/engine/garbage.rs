@@ -54,6 +54,8 @@ impl Engine {
             (self.runs_dir(), &(|name: &str| runs.contains(name)) as &dyn Fn(&str) -> bool),
             (super::segments_dir(&self.dir), &|name| segments.contains(name)),
             (self.log_dir(), &is_log),
+            // What was made under another name, and never came to stand in its place.
+            (self.dir.clone(), &|name| !name.ends_with(".tmp")),
         ] {
             let names = self
                 .media

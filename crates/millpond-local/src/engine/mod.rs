@@ -48,6 +48,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Extent, Result};
 use uuid::Uuid;
 
 use crate::{
+    bugs::{Bug, planted},
     cache::BlockCache,
     control::{Control, Slot},
     fork,
@@ -191,6 +192,11 @@ impl Engine {
     /// The current state with all that is published, and the epoch of a view of it.
     fn current(&self) -> Result<(Arc<State>, Epoch)> {
         self.check()?;
+        if planted(Bug::ReadWithoutCatchingUp) {
+            let state = self.state();
+            let epoch = state.epoch();
+            return Ok((state, epoch));
+        }
         let words = self.control.words();
         let published = words.published.load(Ordering::Acquire);
         if published != self.applied.load(Ordering::Acquire)

@@ -96,7 +96,9 @@ impl LogHeader {
                 "format version {version}, this Millpond reads {VERSION}; upgrade Millpond"
             )));
         }
-        reader.u32().map_err(cut)?;
+        if u64::from(reader.u32().map_err(cut)?) != HEADER_BYTES {
+            return Err(corrupt("its header has another length than this format's"));
+        }
         let owner = Uuid::from_slice(reader.bytes(16).map_err(cut)?)
             .map_err(|_| corrupt("its container is malformed"))?;
         let mut word = || reader.u64().map_err(cut);

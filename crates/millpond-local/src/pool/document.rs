@@ -142,6 +142,60 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| corrupt(&error.to_string()))
 }
 
+/// The decoders of both descriptions, for fuzzers: with a right checksum, and as the bytes are.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    fn both<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+        let _ = decode::<T>(bytes, "test");
+        let Some(document) =
+            std::str::from_utf8(bytes).ok().and_then(|text| RawValue::from_string(text.to_owned()).ok())
+        else {
+            return;
+        };
+        let checksum = format!("{:016x}", xxh3_64(document.get().as_bytes()));
+        let sealed = serde_json::to_vec(&Envelope { format: FORMAT, checksum, document });
+        if let Ok(document) = decode::<T>(&sealed.expect("it is text"), "test") {
+            let again = encode(&document).expect("it was read");
+            assert_eq!(decode::<T>(&again, "test").expect("it was written"), document);
+        }
+    }
+    both::<PoolDocument>(bytes);
+    both::<ContainerDocument>(bytes);
+}
+
+/// Valid inputs of [`fuzz`].
+#[cfg(test)]
+pub(crate) fn samples() -> Vec<Vec<u8>> {
+    use std::collections::BTreeMap;
+
+    let container =
+        ContainerDocument { uuid: Uuid::from_u128(5), spec: ContainerSpec { log_bytes: 1 << 16 } };
+    let entry = millpond_core::ContainerEntry {
+        label: Some(millpond_core::Label::new("kv").expect("a label")),
+        container_type: "PYTHON".into(),
+        created: 7,
+        properties: BTreeMap::from([("durability".into(), "async".into())]),
+        attributes: BTreeMap::from([("note".into(), "\u{e9}\"\\".into())]),
+        path: Some("/somewhere".into()),
+    };
+    let pool = PoolDocument {
+        uuid: Uuid::from_u128(9),
+        label: millpond_core::Label::new("lab").expect("a label"),
+        created: 3,
+        size: Some(1 << 40),
+        properties: BTreeMap::new(),
+        attributes: BTreeMap::new(),
+        containers: BTreeMap::from([(Uuid::from_u128(5), entry)]),
+    };
+    let text = |document: serde_json::Result<Vec<u8>>| document.expect("it is text");
+    vec![
+        text(serde_json::to_vec(&container)),
+        text(serde_json::to_vec(&pool)),
+        text(encode(&container)),
+        text(encode(&pool)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -17,7 +17,7 @@
 //! - `pool.json` is changed under a lock of its own, so that no change is lost.
 
 mod attachment;
-mod document;
+pub(crate) mod document;
 mod lock;
 mod per_process;
 mod quota;

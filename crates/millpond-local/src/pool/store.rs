@@ -32,6 +32,7 @@ pub struct LocalPool {
     media: Arc<dyn Media>,
     dir: PathBuf,
     quota: Arc<Quota>,
+    background: bool,
 }
 
 impl LocalPool {
@@ -101,7 +102,7 @@ impl LocalPool {
         }
         check_dir(&media, &dir)?;
         let quota = Arc::new(Quota::new(media.clone(), &dir)?);
-        Ok(Self { media, dir, quota })
+        Ok(Self { media, dir, quota, background: true })
     }
 
     /// The description of the pool in `dir`, without opening it; None where there is none.
@@ -115,6 +116,13 @@ impl LocalPool {
     /// [`LocalPool::peek`] on another medium.
     pub fn peek_on(media: Arc<dyn Media>, dir: &Path) -> Result<Option<PoolDocument>> {
         document::load_pool(&media, dir)
+    }
+
+    /// The same pool, whose containers do nothing by themselves, so that a test can replay what it
+    /// does.
+    #[must_use]
+    pub fn without_background(self) -> Self {
+        Self { background: false, ..self }
     }
 
     /// Where the pool is.
@@ -218,6 +226,7 @@ impl PoolStore for LocalPool {
         let engine = EngineOptions {
             log_bytes: spec.log_bytes,
             space: self.quota.clone(),
+            background: self.background,
             ..EngineOptions::default()
         };
         let dir = container_dir(&self.dir, container);

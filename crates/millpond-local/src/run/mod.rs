@@ -20,6 +20,8 @@ mod block;
 mod cursor;
 mod filter;
 mod footer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod index;
 mod reader;
 #[cfg(test)]

@@ -31,3 +31,32 @@ static KIND: FileKind = FileKind { magic: *b"MPSEG\r\n\x1A", version: 1, name: "
 pub(crate) fn file_name(id: SegmentId) -> String {
     format!("{:016x}.seg", id.0)
 }
+
+/// The decoder of a frame, for fuzzers: of the bytes as they are, and with a right checksum.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let identity =
+        crate::identity::Identity::new(&KIND, std::path::Path::new("a segment"), uuid::Uuid::from_u128(1), 1);
+    let _ = frame::payload(bytes, &identity, 48);
+    let sealed = [&identity.checksum(48, bytes).to_le_bytes()[..], bytes].concat();
+    if let Ok(payload) = frame::payload(&sealed, &identity, 48) {
+        let mut again = Vec::new();
+        frame::begin(&mut again);
+        again.extend_from_slice(payload);
+        frame::end(&mut again, &identity, 48);
+        assert_eq!(frame::payload(&again, &identity, 48).ok(), Some(payload));
+    }
+}
+
+/// Valid inputs of [`fuzz`].
+#[cfg(test)]
+pub(crate) fn samples() -> Vec<Vec<u8>> {
+    let identity =
+        crate::identity::Identity::new(&KIND, std::path::Path::new("a segment"), uuid::Uuid::from_u128(1), 1);
+    let mut frame = Vec::new();
+    frame::begin(&mut frame);
+    frame.extend_from_slice(b"the bytes of a value");
+    frame::end(&mut frame, &identity, 48);
+    // With its checksum, and without.
+    vec![frame.clone(), frame.split_off(8)]
+}

@@ -26,6 +26,11 @@ fn a_failed_call_loses_nothing() {
 }
 
 #[test]
+fn a_call_that_finds_the_disk_full_loses_nothing() {
+    sweep(Fault::Call(libc::ENOSPC), 300);
+}
+
+#[test]
 fn a_failed_sync_is_never_believed() {
     sweep(Fault::Sync(libc::EIO), 60);
 }

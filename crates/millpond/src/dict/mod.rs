@@ -32,6 +32,8 @@ use millpond_core::{
     RecordRef, Result, View, Write,
 };
 
+use self::long::Prepared;
+pub(crate) use self::value::Stored;
 pub use self::{
     batch::DictBatch,
     iter::{DictEntry, DictIter, DictKeys},
@@ -39,7 +41,6 @@ pub use self::{
     reader::ValueReader,
     writer::ValueWriter,
 };
-use self::{long::Prepared, value::Stored};
 use crate::{
     container::Container,
     layout::{self, COUNT, HEADER, ObjectId, Partition},

@@ -96,6 +96,14 @@ impl Pool {
         }
     }
 
+    /// A pool over a store that no location leads to, for tests that put a machine of their own below
+    /// the front door. Its URL opens nothing.
+    #[doc(hidden)]
+    pub fn over(store: Arc<dyn PoolStore>) -> Result<Self> {
+        let label = store.document()?.label;
+        Self::build(Place::Memory(label), store)
+    }
+
     /// The pools under [`home`](crate::home()), by label. One that can't be opened is listed with
     /// its problem.
     pub fn list() -> Result<Vec<PoolSummary>> {

@@ -3,8 +3,8 @@
 #[macro_use]
 mod scratch;
 
+mod attacks;
 mod check;
-mod child;
 mod container;
 mod dict;
 mod dict_large;

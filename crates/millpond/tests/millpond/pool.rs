@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use millpond::{Container, ContainerOptions, ErrorKind, OpenOptions, Pool, PoolOptions};
 
-use crate::{
-    child,
-    scratch::{Scratch, refused},
-};
+use millpond_testkit::process::{Part, role};
+
+use crate::scratch::{Scratch, refused};
 
 on_every_backend!(
     a_second_create_is_refused,
@@ -117,13 +116,12 @@ fn a_pool_in_a_directory_takes_its_label_from_it_or_from_a_property() {
 /// Runs the test `name` of this module in a process of its own, with `MILLPOND_HOME` set to an empty
 /// directory; answers that directory in that process, nothing in this one.
 fn at_home(name: &str) -> Option<PathBuf> {
-    if child::role().is_some() {
+    if role().is_some() {
         return Some(millpond::home().expect("a home"));
     }
     let home = tempfile::tempdir().expect("a directory");
     let new = home.path().join("new");
-    let variables = [("MILLPOND_HOME", new.to_str().expect("UTF-8"))];
-    child::start(&format!("pool::{name}"), "at home", &variables).finish();
+    Part::new(&format!("pool::{name}"), "at home").env("MILLPOND_HOME", &new).start().finish();
     assert!(new.is_dir(), "the test ran nowhere");
     None
 }

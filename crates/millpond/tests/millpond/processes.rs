@@ -1,11 +1,9 @@
 //! Several processes on one container, without anything between them but the files.
 
 use millpond::{Container, ErrorKind, Pool, limits::VALUE_INLINE_BYTES_MAX};
+use millpond_testkit::process::{Part, role, tell};
 
-use crate::{
-    child::{role, start, tell},
-    scratch::{Scratch, noise, refused},
-};
+use crate::scratch::{Scratch, noise, refused};
 
 #[test]
 fn processes_share_a_dict() {
@@ -28,7 +26,7 @@ fn processes_share_a_dict() {
     let container = scratch.container();
     let processes: Vec<_> = (0..PROCESSES)
         .map(|number| {
-            start("processes::processes_share_a_dict", &format!("{number} {}", container.url()), &[])
+            Part::new("processes::processes_share_a_dict", format!("{number} {}", container.url())).start()
         })
         .collect();
     processes.into_iter().for_each(|process| process.finish());
@@ -67,7 +65,8 @@ fn what_a_killed_process_was_told_is_kept() {
     for commits in [1, 20, 50] {
         let dict = container.dict("d").expect("opened");
         dict.clear().expect("cleared");
-        let mut process = start("processes::what_a_killed_process_was_told_is_kept", &container.url(), &[]);
+        let mut process =
+            Part::new("processes::what_a_killed_process_was_told_is_kept", container.url()).start();
         for _ in 0..commits {
             process.told().expect("a commit");
         }
@@ -108,7 +107,7 @@ fn a_container_that_another_process_has_open_is_busy() {
     let container = scratch.container();
     container.create_dict("d").expect("created");
     let url = container.url();
-    let mut process = start("processes::a_container_that_another_process_has_open_is_busy", &url, &[]);
+    let mut process = Part::new("processes::a_container_that_another_process_has_open_is_busy", &url).start();
     assert_eq!(process.told().as_deref(), Some("open"));
     container.close().expect("closed");
     drop(container);

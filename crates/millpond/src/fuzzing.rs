@@ -1,0 +1,130 @@
+//! The decoders of what a dictionary and a catalogue have on disk, as functions of any bytes, for
+//! the fuzzers of `fuzz/`. None of them panics, and what they accept is what can be written.
+
+use millpond_core::{Epoch, Extent, RecordRef, SegmentId};
+
+use crate::{dict::Stored, layout, location};
+
+/// A decoder, which only panics when something is wrong with it.
+pub type Decoder = fn(&[u8]);
+
+/// All of them, by the names of their corpora.
+pub const DECODERS: [(&str, Decoder); 4] = [
+    ("dict_value", dict_value),
+    ("catalogue_record", catalogue_record),
+    ("catalogue_key", catalogue_key),
+    ("location", location),
+];
+
+fn dict_value(bytes: &[u8]) {
+    let extent = |length| Extent { segment: SegmentId(1), offset: 48, length };
+    let held =
+        [vec![], vec![extent(100_000)], vec![extent(u64::MAX), extent(u64::MAX)], vec![extent(300); 3]];
+    for extents in &held {
+        let record = RecordRef { version: Epoch(1), value: bytes, extents };
+        match Stored::parse(record) {
+            Ok(Stored::Inline(value)) => assert_eq!(value, &bytes[1..]),
+            Ok(stored @ Stored::Long(_)) => {
+                let sum = extents.iter().try_fold(0u64, |sum, extent| sum.checked_add(extent.length));
+                assert_eq!(sum, Some(stored.length()), "its extents are as long as it is");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn catalogue_record(bytes: &[u8]) {
+    if let Ok(id) = layout::parse_name_record(bytes) {
+        assert_eq!(layout::name_record(id), bytes);
+    }
+    if let Ok(name) = layout::parse_header_record(bytes) {
+        assert_eq!(layout::header_record(&name), bytes);
+    }
+}
+
+fn catalogue_key(bytes: &[u8]) {
+    let _ = layout::name_of(bytes);
+    let _ = layout::object_of(bytes);
+    assert!(layout::user_key(bytes).len() <= bytes.len());
+    if let Ok(sort) = layout::entry_key(bytes) {
+        assert_eq!(layout::user_key(&sort), bytes);
+    }
+}
+
+fn location(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = location::Location::parse(text);
+        let _ = location::split(text);
+        let _ = crate::parse_size(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use millpond_testkit::{
+        mutate,
+        random::{test_scale, test_seed},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Inputs of each decoder in `make test`.
+    const MUTANTS: u64 = 20_000;
+
+    fn corpus_dir(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name)
+    }
+
+    /// What is written today, which the corpus holds beside what was found once.
+    fn samples() -> [(&'static str, Vec<Vec<u8>>); 4] {
+        let id = layout::ObjectId::dict(Uuid::from_u128(7));
+        [
+            ("dict_value", vec![b"\x01a value".to_vec(), b"\x02\xA0\x8D\x06".to_vec()]),
+            ("catalogue_record", vec![layout::name_record(id), layout::header_record("readings")]),
+            (
+                "catalogue_key",
+                vec![layout::Listing::Objects.object_key(id), layout::Listing::Names.key(b"readings")],
+            ),
+            (
+                "location",
+                vec![b"file:///data/my%20pool/kv".to_vec(), b"lab/results".to_vec(), b"1GiB".to_vec()],
+            ),
+        ]
+    }
+
+    /// With `MILLPOND_WRITE_CORPUS` set, adds what is written today to the corpus.
+    #[test]
+    fn the_corpus_holds_what_is_written() {
+        let writes = std::env::var_os("MILLPOND_WRITE_CORPUS").is_some();
+        for (name, samples) in samples() {
+            for (number, sample) in samples.iter().enumerate() {
+                let path = corpus_dir(name).join(format!("written-{number}"));
+                if writes {
+                    std::fs::create_dir_all(corpus_dir(name)).expect("a directory");
+                    std::fs::write(&path, sample).expect("written");
+                }
+                let held = std::fs::read(&path).unwrap_or_default();
+                assert!(
+                    held == *sample,
+                    "{} isn't what is written now: if the format has changed, run this test with MILLPOND_WRITE_CORPUS=1",
+                    path.display()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_decoder_panics() {
+        let seed = test_seed(1);
+        for (name, decoder) in DECODERS {
+            let corpus = mutate::corpus(&corpus_dir(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let seeds: Vec<_> = corpus.into_iter().map(|(_, input)| input).collect();
+            if let Err(input) = mutate::attack(decoder, &seeds, seed, MUTANTS * test_scale()) {
+                panic!("seed {seed}: {name} panics on {}", input.escape_ascii());
+            }
+        }
+    }
+}
