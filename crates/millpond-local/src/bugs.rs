@@ -32,15 +32,12 @@ pub enum Bug {
     DropTombstonesEarly,
     MoveSegmentsWithoutPointers,
     SkipValidation,
-<<<<<<< HEAD
     ForgetAbandonedSync,
     ForgetFailedSegments,
     TellOfFailedSegmentsLate,
     KeepRecordsInOldFile,
-=======
     ReadWithoutCatchingUp,
     SkipChecksums,
->>>>>>> attacks
 }
 
 #[cfg(feature = "planted-bugs")]

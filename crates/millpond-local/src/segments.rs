@@ -118,7 +118,6 @@ impl SegmentPool {
             written: 0,
             part: 0,
             counted: 0,
-            fork: fork::generation(),
         }
     }
 
@@ -324,25 +323,9 @@ pub(crate) struct Writer<'a> {
     part: u64,
     /// Bytes of `file`, frames and all, that are charged.
     counted: u64,
-    /// The generation of forks that it belongs to: what it wrote is the parent's.
-    fork: u64,
 }
 
 impl Writer<'_> {
-    fn is_forked(&self) -> bool {
-        self.fork != fork::generation()
-    }
-
-    fn check_fork(&self) -> Result<()> {
-        if self.is_forked() {
-            return Err(Error::new(
-                ErrorKind::Forked,
-                "a value that was being written was carried across a fork; write it again in the child",
-            ));
-        }
-        Ok(())
-    }
-
     fn end_part(&mut self) -> Result<()> {
         if let Some(file) = &mut self.file {
             self.finished.extend(file.finish()?);
@@ -416,11 +399,7 @@ impl Writer<'_> {
 impl SegmentWriter for Writer<'_> {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.check_fork()?;
-<<<<<<< HEAD
         let appended: Result<()> = (|| {
-=======
-        let appended = (|| {
->>>>>>> attacks
             if self.written == 0 && self.file.as_ref().is_some_and(|file| self.pool.check(file.id()).is_err())
             {
                 self.file = None;
@@ -455,16 +434,12 @@ impl SegmentWriter for Writer<'_> {
 
     fn finish(&mut self) -> Result<Vec<Extent>> {
         self.check_fork()?;
-<<<<<<< HEAD
         if let Err(error) = self.end_part() {
             // What of it was in this file is cut off again.
             self.charged += self.part;
             self.give_up_value();
             return Err(error);
         }
-=======
-        self.end_part()?;
->>>>>>> attacks
         let extents = std::mem::take(&mut self.finished);
         self.pool.space.release(std::mem::take(&mut self.charged));
         self.written = 0;
@@ -484,11 +459,7 @@ impl SegmentWriter for Writer<'_> {
     }
 
     fn abandon(&mut self) {
-<<<<<<< HEAD
         if self.check_fork().is_err() {
-=======
-        if self.is_forked() {
->>>>>>> attacks
             return;
         }
         self.give_up_value();
@@ -502,11 +473,7 @@ impl SegmentWriter for Writer<'_> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-<<<<<<< HEAD
         if self.check_fork().is_err() {
-=======
-        if self.is_forked() {
->>>>>>> attacks
             return;
         }
         self.give_up_value();

@@ -149,7 +149,7 @@ fn compaction_gives_space_back_where_there_is_little_of_it() {
         drop(store);
         store = (SUBJECT.open)(machine.process()).expect("opened");
     }
-    let is_dead = |number: u64| number % 3 != 0;
+    let is_dead = |number: u64| !number.is_multiple_of(3);
     for number in (0..segments * values).filter(|number| is_dead(*number)) {
         let sort = number.to_be_bytes();
         let writes = vec![Write { key: Key::new(P, &sort), op: Op::Delete, tally: Some(TALLY) }];

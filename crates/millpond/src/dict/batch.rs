@@ -94,19 +94,11 @@ impl DictBatch {
     ///
     /// # Errors
     /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
-<<<<<<< HEAD
     /// destroyed, `Forked` in a child of the process that began it: then nothing has changed.
     pub fn commit(self) -> Result<Vec<bool>> {
         self.long.check("a batch")?;
         let Self { dict, bytes, changes, long } = self;
-=======
-    /// destroyed, `Forked` when long values were put before a fork: then nothing has changed.
-    pub fn commit(self) -> Result<Vec<bool>> {
-        let Self { dict, bytes, changes, mut long } = self;
->>>>>>> attacks
         dict.container().check_writable()?;
-        // Long values of another process, from before a fork, are refused here.
-        long.finish()?;
         if changes.is_empty() {
             return dict.check_alive().map(|()| Vec::new());
         }

@@ -47,13 +47,8 @@ impl ValueWriter {
     ///
     /// # Errors
     /// `NoSpace` when the pool's quota or the disk is full, `NotFound` when the dictionary was
-<<<<<<< HEAD
     /// destroyed, `InvalidArgument` when a write failed before, `Forked` in a child of the process
     /// that began it: then nothing has changed.
-=======
-    /// destroyed, `InvalidArgument` when a write failed before, `Forked` when it was begun before a
-    /// fork: then nothing has changed.
->>>>>>> attacks
     pub fn commit(self) -> Result<bool> {
         self.maker.check("a writer of a value")?;
         let Self { dict, sort, short, long, length, failed, .. } = self;
