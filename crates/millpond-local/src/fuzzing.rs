@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     identity::{FileKind, HEADER_BYTES, Identity},
-    log::{LogHeader, LogOp, Ops, RECORD_HEADER_BYTES, parse},
+    log::{LogHeader, LogOp, Ops, PayloadRead, parse, values_intact},
     manifest::Manifest,
     pool::document,
     run, segment,
@@ -64,20 +64,30 @@ fn log_header(bytes: &[u8]) {
 fn log_record(bytes: &[u8]) {
     if let Some(header) = parse(bytes, CONTAINER, 0) {
         assert!(header.length as usize <= bytes.len());
-        let payload = &bytes[RECORD_HEADER_BYTES..][..header.payload as usize];
-        log_payload(payload);
+        operations(&PayloadRead::of(&Bytes::copy_from_slice(bytes), &header));
     }
 }
 
+/// Two bytes say how many of the others are operations; what follows them are values.
 fn log_payload(bytes: &[u8]) {
-    let payload = Bytes::copy_from_slice(bytes);
-    for op in Ops::new(&payload) {
+    let Some((length, rest)) = bytes.split_first_chunk() else { return };
+    let (operations_bytes, values) = rest.split_at(rest.len().min(u16::from_le_bytes(*length).into()));
+    operations(&PayloadRead {
+        operations: Bytes::copy_from_slice(operations_bytes),
+        values: Bytes::copy_from_slice(values),
+    });
+}
+
+fn operations(payload: &PayloadRead) {
+    let most = payload.operations.len();
+    for op in Ops::new(payload) {
         match op {
-            Ok(LogOp::Put { extents, .. }) => assert!(extents.capacity() <= bytes.len()),
-            Ok(LogOp::Run { segments, .. }) => assert!(segments.capacity() <= bytes.len()),
+            Ok(LogOp::Put { extents, .. }) => assert!(extents.capacity() <= most),
+            Ok(LogOp::Run { segments, .. }) => assert!(segments.capacity() <= most),
             Ok(LogOp::Delete { .. } | LogOp::Adjust { .. }) | Err(_) => {}
         }
     }
+    let _ = values_intact(payload);
 }
 
 fn manifest(bytes: &[u8]) {
@@ -100,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        log::{LogOpRef, RecordHeader, encode_op, encode_record, encode_run},
+        log::{LogOpRef, Payload, RecordHeader, encode_op, encode_record, encode_run},
         manifest::RunEntry,
     };
 
@@ -124,14 +134,14 @@ mod tests {
         }
         .encode();
         let extent = Extent { segment: SegmentId(1 << 40), offset: 48, length: 100_000 };
-        let mut payload = Vec::new();
+        let mut payload = Payload::default();
         encode_op(&mut payload, b"key", b"-1", LogOpRef::Put { value: b"value", extents: &[extent, extent] });
         encode_op(&mut payload, b"key", b"-2", LogOpRef::Delete);
         encode_op(&mut payload, b"count", b"", LogOpRef::Adjust(-3));
         encode_run(&mut payload, 77, &[(SegmentId(5), 1000)]);
         let record_header = RecordHeader {
             length: 0,
-            payload: 0,
+            operations: 0,
             checksum: 0,
             chain: 5,
             epoch: Epoch(9),
@@ -141,6 +151,8 @@ mod tests {
         };
         let mut record = Vec::new();
         encode_record(&mut record, CONTAINER, 0, &record_header, &payload);
+        let length = (payload.operations.len() as u16).to_le_bytes();
+        let payload = [&length[..], &payload.operations, &payload.values].concat();
         let mut manifest = Manifest::new(CONTAINER);
         manifest.retained = vec![Epoch(4), Epoch(1 << 41)];
         manifest.runs = vec![RunEntry {
@@ -208,8 +220,10 @@ mod tests {
             all.iter().find(|(other, _)| *other == name).map(|(_, samples)| samples).expect("samples")
         };
         assert!(LogHeader::decode(&of("log_header")[1], place(), CONTAINER, 1).is_ok());
-        assert!(parse(&of("log_record")[0], CONTAINER, 0).is_some());
-        assert!(Ops::new(&Bytes::from(of("log_payload")[0].clone())).all(|op| op.is_ok()));
+        let record = Bytes::from(of("log_record")[0].clone());
+        let header = parse(&record, CONTAINER, 0).expect("intact");
+        let payload = PayloadRead::of(&record, &header);
+        assert!(Ops::new(&payload).all(|op| op.is_ok()) && values_intact(&payload));
         assert!(Manifest::decode(&of("manifest")[1], place(), CONTAINER).is_ok());
         assert_eq!(all.len(), DECODERS.len());
     }
