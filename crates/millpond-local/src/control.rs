@@ -65,6 +65,8 @@ pub(crate) struct Words {
     pub(crate) next_serial: AtomicU64,
     /// Least epoch of the next commit.
     pub(crate) epoch_floor: AtomicU64,
+    /// Counts what holders of the maintenance lock get done, so that one who is stopped is known.
+    pub(crate) progress: AtomicU64,
     /// Not 0 once the container is destroyed.
     pub(crate) destroyed: AtomicU64,
     locks: [LockWords; 3],
@@ -189,15 +191,7 @@ impl Control {
                 // SAFETY: this thread holds the mutex, whose owner died.
                 unsafe { libc::pthread_mutex_consistent(words.mutex()) };
             }
-            libc::ETIMEDOUT => {
-                let pid = words.holder.load(Ordering::Relaxed);
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!(
-                        "process {pid} has held the container's {name:?} lock for over {patience:?}; if it is stopped, continue or kill it"
-                    ),
-                ));
-            }
+            libc::ETIMEDOUT => return Err(self.held(name, patience)),
             code => {
                 return Err(Error::io(
                     format!("locking the container ({name:?})"),
@@ -208,6 +202,19 @@ impl Control {
         let abandoned = words.busy.swap(1, Ordering::Acquire) != 0;
         words.holder.store(self.pid, Ordering::Relaxed);
         Ok(LockGuard { words, media: &*self.media, abandoned, keep_busy: false })
+    }
+}
+
+impl Control {
+    /// What one answers who has waited for a lock for `patience`.
+    pub(crate) fn held(&self, name: LockName, patience: Duration) -> Error {
+        let pid = self.words().locks[name as usize].holder.load(Ordering::Relaxed);
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "process {pid} has held the container's {name:?} lock for over {patience:?}; if it is stopped, continue or kill it"
+            ),
+        )
     }
 }
 

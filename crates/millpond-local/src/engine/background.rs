@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, checkpoint::BULK_RUNS};
+use super::{Engine, checkpoint::BULK_RUNS, maintenance::Patience};
 use crate::bugs::{self, Bug, planted};
 
 /// How long what is unsynced may wait (rule 6 says half a second).
@@ -94,10 +94,10 @@ impl Engine {
             (state.tails.len(), state.bulk_count() >= BULK_RUNS)
         };
         if files > 1 || has_bulk {
-            self.checkpoint(has_bulk)?;
+            self.checkpoint(has_bulk, Patience::Background)?;
         }
-        self.reclaim_segments()?;
-        while self.compact_step()? {
+        self.reclaim_segments(Patience::Background)?;
+        while self.compact_step(Patience::Background)? {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
         }
         if self.control.words().writable.load(std::sync::atomic::Ordering::Acquire) != 0 {

@@ -13,12 +13,12 @@ use std::{
 use millpond_core::{Epoch, Error, ErrorKind, Result, SegmentId};
 
 use super::{
-    Engine, PATIENCE_MAINTENANCE, lock,
+    Engine, lock,
+    maintenance::Patience,
     retention::{Kept, keep},
 };
 use crate::{
     bugs::{Bug, planted},
-    control::{LockGuard, LockName},
     log::{LogFile, LogHeader, file_name},
     manifest::{Manifest, RunEntry},
     read::State,
@@ -50,43 +50,28 @@ impl Engine {
             (state.tails.len() - 1, state.bulk_count(), state.runs.len())
         };
         let result = if files >= BACKLOG_FILES_MAX || bulk >= BACKLOG_BULK_MAX {
-            self.checkpoint(bulk >= BACKLOG_BULK_MAX)
+            self.checkpoint(bulk >= BACKLOG_BULK_MAX, Patience::Writer)
         } else if runs >= BACKLOG_RUNS_MAX {
-            self.compact_step().map(drop)
+            self.compact_step(Patience::Writer).map(drop)
         } else {
             return Ok(());
         };
         match result {
-            Err(error) if error.kind() == ErrorKind::NoSpace && files < BACKLOG_FILES_LIMIT => Ok(()),
+            // Nor does another process that is stopped in the middle of one.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::Timeout)
+                    && files < BACKLOG_FILES_LIMIT =>
+            {
+                Ok(())
+            }
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
             other => other,
         }
     }
 
-    /// Takes the maintenance lock, and settles what a dead holder left.
-    pub(super) fn maintenance_lock(&self) -> Result<LockGuard<'_>> {
-        self.ensure_writable()?;
-        let guard = self.control.lock(LockName::Maintenance, PATIENCE_MAINTENANCE)?;
-        if guard.abandoned {
-            // It may have replaced the manifest and not said so.
-            match Manifest::load(&self.media, &self.dir, self.container) {
-                Ok(manifest) => {
-                    self.control.words().generation.fetch_max(manifest.generation, Ordering::AcqRel);
-                }
-                // The next holder has to look, then: it would count the same records twice.
-                Err(error) => {
-                    guard.abandon();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(guard)
-    }
-
     /// Turns the records of finished log files into a run; with `all`, ends the current one first.
-    pub(super) fn checkpoint(&self, all: bool) -> Result<()> {
-        let _turn = lock(&self.maintenance_turn);
-        let guard = self.maintenance_lock()?;
+    pub(super) fn checkpoint(&self, all: bool, patience: Patience) -> Result<()> {
+        let guard = self.maintenance_lock(patience)?;
         let result = self.with_reserve(|| self.checkpoint_locked(all));
         if result.is_err() {
             guard.abandon();
@@ -118,6 +103,7 @@ impl Engine {
         let keys = finished.iter().map(|tail| tail.keys() as u64).sum();
         let summary = self.write_run(keys, |writer| {
             tail::for_each(finished, |key, places| {
+                self.get_on();
                 let versions = collect(places);
                 if let Some((epoch, Entry::Put { .. } | Entry::Tombstone)) = versions.last() {
                     superseded.note(&state, key, *epoch);
@@ -135,7 +121,7 @@ impl Engine {
             })
         })?;
         for bulk in finished.iter().flat_map(|tail| tail.bulk()) {
-            superseded.note_all(&state, &bulk);
+            superseded.note_all(&state, &bulk, || self.get_on());
         }
         let first = state.manifest.log_file;
         let (begins, ends) = (self.log_header(first)?, self.log_header(boundary.file)?);
@@ -258,10 +244,11 @@ impl Superseded {
         }
     }
 
-    fn note_all(&mut self, state: &State, bulk: &BulkRun) {
+    fn note_all(&mut self, state: &State, bulk: &BulkRun, get_on: impl Fn()) {
         let mut cursor = bulk.run.cursor();
         let mut there = cursor.seek(Bound::Unbounded);
         while let Ok(true) = there {
+            get_on();
             self.note(state, cursor.key(), bulk.epoch);
             there = cursor.next();
         }

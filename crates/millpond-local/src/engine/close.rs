@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use millpond_core::Result;
 
-use super::{Engine, PATIENCE};
+use super::{Engine, PATIENCE, maintenance::Patience};
 use crate::{
     bugs::{Bug, planted},
     fork,
@@ -63,9 +63,9 @@ impl Engine {
             }
         };
         if tail_bytes >= REPLAY_BYTES_MAX {
-            self.checkpoint(true)?;
+            self.checkpoint(true, Patience::Writer)?;
         }
-        self.reclaim_segments()?;
+        self.reclaim_segments(Patience::Writer)?;
         let end = self.applied.load(Ordering::Acquire);
         if self.state().manifest.clean_end < end {
             self.replace_manifest(|manifest| manifest.clean_end = end)?;

@@ -17,6 +17,7 @@ use super::{
     Engine,
     checkpoint::{is_oldest, run_entry},
     lock,
+    maintenance::Patience,
     retention::{Kept, keep},
 };
 use crate::{
@@ -46,15 +47,14 @@ const MOVE_BYTES: usize = 1 << 20;
 
 impl Engine {
     /// Merges the runs that are worth it, once; answers whether there were any.
-    pub(super) fn compact_step(&self) -> Result<bool> {
+    pub(super) fn compact_step(&self, patience: Patience) -> Result<bool> {
         self.catch_up()?;
         let state = self.state();
         if self.pick(&state).is_none() && !self.is_mostly_dead(&state) {
             return Ok(false);
         }
         drop(state);
-        let _turn = lock(&self.maintenance_turn);
-        let guard = self.maintenance_lock()?;
+        let guard = self.maintenance_lock(patience)?;
         let merged = self.with_reserve(|| {
             self.catch_up()?;
             let state = self.state();
@@ -113,7 +113,7 @@ impl Engine {
 
     /// Gives back the segments of what was deleted or overwritten, when that is about half of all,
     /// before the log is full of it.
-    pub(super) fn reclaim_segments(&self) -> Result<()> {
+    pub(super) fn reclaim_segments(&self, patience: Patience) -> Result<()> {
         let superseded = self.superseded.bytes.load(Ordering::Relaxed);
         if superseded < RECLAIM_BYTES_MIN {
             return Ok(());
@@ -124,8 +124,8 @@ impl Engine {
         drop(state);
         if superseded * 2 >= in_runs + in_log {
             self.superseded.bytes.store(0, Ordering::Relaxed);
-            self.checkpoint(true)?;
-            self.compact_step()?;
+            self.checkpoint(true, patience)?;
+            self.compact_step(patience)?;
         }
         Ok(())
     }
@@ -138,14 +138,14 @@ impl Engine {
         // nothing else go then.
         let has_log = self.state().tails.iter().any(|tail| !tail.is_empty());
         if has_log {
-            self.checkpoint(true)?;
+            self.checkpoint(true, Patience::Writer)?;
         }
         let state = self.state();
         if !wasted && state.manifest.superseded_records == 0 && self.dead_bytes(&state, 4) < DEAD_BYTES_MIN {
             return Ok(has_log);
         }
         drop(state);
-        match self.compact_all() {
+        match self.compact_all(Patience::Writer) {
             // The checkpoint may have been enough.
             Err(error) if error.kind() == ErrorKind::NoSpace => Ok(has_log),
             other => other.map(|()| true),
@@ -153,10 +153,9 @@ impl Engine {
     }
 
     /// Puts everything into one run, and gives back what is dead.
-    pub(super) fn compact_all(&self) -> Result<()> {
+    pub(super) fn compact_all(&self, patience: Patience) -> Result<()> {
         self.segments.seal_idle();
-        let _turn = lock(&self.maintenance_turn);
-        let guard = self.maintenance_lock()?;
+        let guard = self.maintenance_lock(patience)?;
         let result = self.with_reserve(|| {
             self.checkpoint_locked(true)?;
             let state = self.state();
@@ -306,6 +305,7 @@ impl Engine {
         let merged = self.write_run(records, |writer| {
             let mut merge = Merge::new(runs)?;
             while let Some((key, versions)) = merge.next()? {
+                self.get_on();
                 let mut dropped = |entry: &Entry| {
                     dropped_records += 1;
                     count(&mut changes, entry, -1);
@@ -455,6 +455,7 @@ impl Mover<'_> {
                 let part = &mut self.buffer[..(extent.length - offset).min(MOVE_BYTES as u64) as usize];
                 engine.segments.read(extent, offset, part)?;
                 writer.append(part)?;
+                engine.get_on();
                 offset += part.len() as u64;
             }
         }

@@ -8,6 +8,7 @@
 //!   [`segment_sync`]: so are those of bulk bytes.
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
+//!   [`maintenance`]: whose turn it is for either.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
 //! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found.
 //!
@@ -23,6 +24,7 @@ mod close;
 mod commit;
 mod compaction;
 mod garbage;
+mod maintenance;
 mod open;
 mod prepare;
 mod ready;
@@ -66,9 +68,6 @@ use sync::SyncTurn;
 
 /// How long to wait for a lock that another process holds for a moment only.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long to wait for another process's checkpoint or compaction.
-const PATIENCE_MAINTENANCE: Duration = Duration::from_secs(600);
 
 /// Bits of an epoch that count commits; those above are the incarnation.
 const EPOCH_COMMIT_BITS: u32 = 40;
@@ -129,6 +128,8 @@ pub struct Engine {
     queue: Queue,
     sync_turn: Mutex<SyncTurn>,
     maintenance_turn: Mutex<()>,
+    /// The progress that a holder of the maintenance lock had made when a writer gave it up.
+    stalled_at: AtomicU64,
     segments: Arc<SegmentPool>,
     /// Bulk bytes that records name and that weren't synced before, with the log offset behind the
     /// record.

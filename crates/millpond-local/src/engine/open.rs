@@ -153,6 +153,7 @@ impl Engine {
             queue: Default::default(),
             sync_turn: Mutex::default(),
             maintenance_turn: Mutex::default(),
+            stalled_at: AtomicU64::new(u64::MAX),
             segments,
             unsynced_extents: Mutex::default(),
             segment_work: Default::default(),

@@ -7,7 +7,7 @@ use std::{
 
 use millpond_core::{At, Epoch, Error, ErrorKind, Extent, Key, Record, Result, Statistics, View};
 
-use super::{Engine, lock};
+use super::{Engine, lock, maintenance::Patience};
 use crate::{
     read::{LocalView, into_record, with_key},
     segments::{Writer, asking},
@@ -46,8 +46,7 @@ impl Engine {
 
     pub(crate) fn retain_epochs(&self, epochs: &[Epoch]) -> Result<()> {
         self.check()?;
-        let _turn = lock(&self.maintenance_turn);
-        let guard = self.maintenance_lock()?;
+        let guard = self.maintenance_lock(Patience::Caller)?;
         let (state, newest) = self.current()?;
         let manifest = &state.manifest;
         let mut retained = epochs.to_vec();
@@ -119,7 +118,7 @@ impl Engine {
     /// Compacts, and gives back what that freed.
     pub(crate) fn compact_now(&self) -> Result<()> {
         self.check()?;
-        self.compact_all()
+        self.compact_all(Patience::Caller)
     }
 
     /// Whether the engine still serves: not closed, destroyed or of another process.

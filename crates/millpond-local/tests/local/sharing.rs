@@ -3,7 +3,11 @@
 //! What can break: a process appends where another one has appended already; it validates against
 //! an old state; it unlinks a run or a segment that another one's view still reads.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use millpond_core::{
     At, Commit, Direction, Durability, Epoch, Key, KeyRange, Op, Outcome, Precondition, Store, View, Write,
@@ -303,6 +307,58 @@ fn no_raise_is_lost() -> Result<(), String> {
         Some(600) => Ok(()),
         other => Err(format!("{other:?} of 600 raises are left")),
     }
+}
+
+/// One process is stopped in the middle of a compaction for as long as the other one writes. Answers
+/// how many calls lie before the run is made, and how long the writes took.
+fn write_beside_a_stopped_compaction(point: Option<u64>) -> Result<(u64, Duration), String> {
+    let text = |error: millpond_core::Error| error.to_string();
+    let machine = machine()?;
+    let process = machine.process();
+    let stopped = (SUBJECT.open)(process.clone()).map_err(text)?;
+    let writer = (SUBJECT.open)(machine.process()).map_err(text)?;
+    put(&*stopped, b"first", 1)?;
+    machine.forget_operations();
+    let took = Arc::new(Mutex::new(Duration::ZERO));
+    if let Some(point) = point {
+        let (writer, took) = (writer.clone(), took.clone());
+        process.interpose(point, move || {
+            let begun = Instant::now();
+            // Many times as much as the log may hold before a writer has to checkpoint it.
+            for number in 0..120u64 {
+                let value = vec![number as u8; 4000];
+                let op = Op::Put { value: &value, extents: &[] };
+                let key = number.to_be_bytes();
+                let writes = vec![Write { key: Key::new(b"beside", &key), op, tally: None }];
+                let commit = Commit { writes, durability: Durability::Async, ..Commit::default() };
+                writer.index().commit(&commit).expect("a writer goes on");
+            }
+            *took.lock().expect("no panic") = begun.elapsed();
+        });
+    }
+    stopped.compact().map_err(text)?;
+    let operations = machine.operations();
+    let makes_run = |operation: &Operation| {
+        operation.kind == OperationKind::Create && operation.path.extension().is_some_and(|end| end == "run")
+    };
+    let place = operations.iter().position(makes_run).ok_or("no run was made")?;
+    let view = writer.index().view(At::Latest).map_err(text)?;
+    let mut cursor = view.scan(KeyRange::all(b"beside"), Direction::Forward).map_err(text)?;
+    let mut count = 0;
+    while cursor.advance().map_err(text)? {
+        count += 1;
+    }
+    let expected = if point.is_some() { 120 } else { 0 };
+    let took = *took.lock().map_err(|_| "a panic")?;
+    if count == expected { Ok((place as u64, took)) } else { Err(format!("{count} of {expected} are there")) }
+}
+
+#[test]
+fn a_writer_waits_once_for_a_compaction_that_is_stopped() {
+    let run = |point| write_beside_a_stopped_compaction(point).unwrap_or_else(|what| panic!("{what}"));
+    let (place, _) = run(None);
+    let (_, took) = run(Some(place + 1));
+    assert!((3..15).contains(&took.as_secs()), "it took {took:?}");
 }
 
 #[test]
