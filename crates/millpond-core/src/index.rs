@@ -28,6 +28,10 @@ pub trait Index: Send + Sync {
 
     /// The newest record of `key`: what `view(At::Latest)?.get(key)` answers, where a backend can
     /// do it with less.
+    ///
+    /// # Errors
+    /// `Closed` once the store is closed; `Corrupt`, naming the place, when the stored bytes fail
+    /// their checksum.
     fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
         self.view(At::Latest)?.get(key)
     }
@@ -96,8 +100,10 @@ pub enum Precondition<'a> {
         /// The version that a view answered.
         version: Epoch,
     },
-    /// No key of the range was put, deleted or adjusted after `since`. A backend may be coarser,
-    /// and report a conflict over a neighbouring key.
+    /// No key of the range was put, deleted or adjusted after `since`; an adjustment that makes the
+    /// counter counts too. Whether a deletion of a key that was absent counts, or an adjustment by
+    /// nothing of a counter that was there, is the backend's choice. It may be coarser still, and
+    /// report a conflict over a neighbouring key.
     RangeUnchanged {
         /// The range.
         range: KeyRange<'a>,

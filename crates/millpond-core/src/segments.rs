@@ -41,6 +41,11 @@ pub trait Segments: Send + Sync {
 
 /// Appends values to segments, in bounded memory. A value that is dropped unfinished is never
 /// reachable. Segments are sealed and begun as the backend sees fit.
+///
+/// Keep a writer until the commit that names its values has returned, however that ended: while it
+/// lives, the backend doesn't take what it finished for garbage. Once it is gone, a backend may take
+/// back the space of values that no commit has named, and a commit that names them later makes a
+/// record whose bytes can't be read.
 pub trait SegmentWriter: Send {
     /// Adds bytes to the value that is being written.
     ///
@@ -53,7 +58,7 @@ pub trait SegmentWriter: Send {
     /// durable as the commit that names it.
     fn finish(&mut self) -> Result<Vec<Extent>>;
 
-    /// Gives up every value of this writer: no commit has named one, and none will. A backend that
+    /// Gives up every value of this writer that no commit has named: none will. A backend that
     /// can't tell otherwise keeps finished values as long as the process lives; this lets it take
     /// their space back.
     fn abandon(&mut self) {}

@@ -14,6 +14,7 @@ pub(super) const TESTS: Tests = &[
     ("the_conflict_is_named", the_conflict_is_named),
     ("an_unwritten_key_may_be_a_precondition", an_unwritten_key_may_be_a_precondition),
     ("a_phantom_conflicts", a_phantom_conflicts),
+    ("a_counter_that_comes_to_exist_conflicts", a_counter_that_comes_to_exist_conflicts),
     ("an_unchanged_range_passes", an_unchanged_range_passes),
     ("range_ends_are_respected", range_ends_are_respected),
     ("an_adjusted_counter_has_changed", an_adjusted_counter_has_changed),
@@ -91,6 +92,24 @@ fn a_phantom_conflicts(fixture: &mut Fixture) {
         since = epoch;
     }
     assert_eq!(value(store, b"x"), None);
+}
+
+/// An adjustment that makes a counter is a change of the range; a deletion of what is absent may pass
+/// for one or not, and breaks nothing either way.
+fn a_counter_that_comes_to_exist_conflicts(fixture: &mut Fixture) {
+    let store = fixture.store();
+    commit(store, &[put(b"b", b"1")]);
+    for name in [&b"counter"[..], b"other"] {
+        // The view keeps what tells, as a transaction would that scanned the range.
+        let view = latest(store);
+        let range = range_unchanged(KeyRange::all(P), view.epoch());
+        commit(store, &[delete(b"absent")]);
+        commit(store, &[adjust(name, 1)]);
+        assert_conflict(commit_if(store, &[range], &[put(b"x", b"1")]), 0);
+        store.compact().expect("compacted");
+        assert_conflict(commit_if(store, &[range], &[put(b"x", b"1")]), 0);
+    }
+    assert_eq!((value(store, b"x"), value(store, b"absent")), (None, None));
 }
 
 fn an_unchanged_range_passes(fixture: &mut Fixture) {
