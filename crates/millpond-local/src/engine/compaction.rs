@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     bugs::{Bug, planted},
+    manifest::Manifest,
     read::State,
     run::{Entry, Run, RunCursor},
     segments::Writer,
@@ -198,6 +199,10 @@ impl Engine {
     /// `full`, if there is no space for any step.
     fn merge_in_steps(&self, full: Error) -> Result<()> {
         let give_back = || {
+            // A manifest whose directory failed to sync stands all the same.
+            let standing = Manifest::load(&self.media, &self.dir, self.container)?;
+            self.control.words().generation.fetch_max(standing.generation, Ordering::AcqRel);
+            self.catch_up()?;
             self.segments.seal_idle();
             self.drop_dead_segments()?;
             self.collect_garbage()
@@ -207,7 +212,10 @@ impl Engine {
         let mut any = false;
         let mut step = |runs: Vec<Arc<Run>>, victims: &BTreeSet<SegmentId>| {
             match self.merge(&runs, victims) {
-                Err(error) if error.kind() == ErrorKind::NoSpace => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::NoSpace => {
+                    drop(runs);
+                    return give_back().map(|()| false);
+                }
                 other => other?,
             }
             any = true;
