@@ -34,6 +34,8 @@ test: test-rust test-python test-demo ## Runs every test
 test-rust: setup
 	@echo "== Rust: contracts, engine, crash harnesses and their planted bugs, front door, command line"
 	cargo test --workspace --features millpond/planted-bugs,millpond-local/planted-bugs
+	@echo "== Rust: the engine on a model checker of interleavings"
+	cargo test -p millpond-local --features interleave --test interleave
 
 test-python: package
 	@echo "== Python: package, stubs, PyDAOS compatibility, examples"
@@ -60,6 +62,7 @@ lint: setup ## Checks format, lints and types
 	cargo clippy --workspace --all-targets --features millpond/planted-bugs,millpond-local/planted-bugs -- -D warnings
 	cargo fmt --manifest-path benchmarks/rust/Cargo.toml --check
 	cargo clippy --manifest-path benchmarks/rust/Cargo.toml --target-dir $(BENCH_TARGET) --all-targets -- -D warnings
+	cargo clippy -p millpond-local --features interleave --lib --test interleave -- -D warnings
 	.venv/bin/ruff check python examples tests benchmarks shims
 	.venv/bin/ruff format --check python examples tests benchmarks shims
 	.venv/bin/mypy

@@ -38,6 +38,8 @@ pub enum Bug {
     KeepRecordsInOldFile,
     ReadWithoutCatchingUp,
     SkipChecksums,
+    PublishBeforeWrite,
+    SlotForgetsViews,
 }
 
 #[cfg(feature = "planted-bugs")]

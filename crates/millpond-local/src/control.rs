@@ -14,10 +14,7 @@
 
 use std::{
     ptr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -26,6 +23,7 @@ use millpond_core::{Error, ErrorKind, Result};
 use crate::{
     bugs::{Bug, planted},
     media::{Media, Shared},
+    sync::{SharedU64, pause},
 };
 
 /// Bytes of the control file.
@@ -41,34 +39,34 @@ pub(crate) const NOT_POISONED: u64 = u64::MAX;
 
 #[repr(C)]
 pub(crate) struct Words {
-    magic: AtomicU64,
+    magic: SharedU64,
     /// What kind of process can share the mutexes: C library, architecture, their size.
-    kind: AtomicU64,
-    pid_namespace: AtomicU64,
+    kind: SharedU64,
+    pid_namespace: SharedU64,
     /// High bits of every epoch of this incarnation (rule 4).
-    pub(crate) incarnation: AtomicU64,
+    pub(crate) incarnation: SharedU64,
     /// Whether the incarnation is durable, so that commits may use it: 0 or 1.
-    pub(crate) writable: AtomicU64,
+    pub(crate) writable: SharedU64,
     /// Counts holders of the commit lock that died (rule 3).
-    pub(crate) term: AtomicU64,
+    pub(crate) term: SharedU64,
     /// Log offset up to which records are committed.
-    pub(crate) published: AtomicU64,
+    pub(crate) published: SharedU64,
     /// Log offset up to which records are durable.
-    pub(crate) synced: AtomicU64,
+    pub(crate) synced: SharedU64,
     /// Log offset from which on a failed sync left nothing to rely on, or [`NOT_POISONED`].
-    pub(crate) poisoned_from: AtomicU64,
+    pub(crate) poisoned_from: SharedU64,
     /// Number of the log file that is appended to.
-    pub(crate) log_file: AtomicU64,
+    pub(crate) log_file: SharedU64,
     /// Generation of the current manifest.
-    pub(crate) generation: AtomicU64,
+    pub(crate) generation: SharedU64,
     /// Next serial number of a process.
-    pub(crate) next_serial: AtomicU64,
+    pub(crate) next_serial: SharedU64,
     /// Least epoch of the next commit.
-    pub(crate) epoch_floor: AtomicU64,
+    pub(crate) epoch_floor: SharedU64,
     /// Counts what holders of the maintenance lock get done, so that one who is stopped is known.
-    pub(crate) progress: AtomicU64,
+    pub(crate) progress: SharedU64,
     /// Not 0 once the container is destroyed.
-    pub(crate) destroyed: AtomicU64,
+    pub(crate) destroyed: SharedU64,
     locks: [LockWords; 3],
 }
 
@@ -76,19 +74,19 @@ pub(crate) struct Words {
 #[repr(C)]
 struct LockWords {
     /// 1 while a holder is at work; still 1 for the next one if it died.
-    busy: AtomicU64,
-    holder: AtomicU64,
-    mutex: [AtomicU64; 8],
+    busy: SharedU64,
+    holder: SharedU64,
+    mutex: [SharedU64; 8],
 }
 
 /// What a process uses, for those who would delete it.
 #[repr(C)]
 pub(crate) struct Slot {
     /// Serial number of the process, 0 if the slot is free.
-    pub(crate) serial: AtomicU64,
-    pub(crate) pid: AtomicU64,
-    pub(crate) generation: AtomicU64,
-    pub(crate) epoch: AtomicU64,
+    pub(crate) serial: SharedU64,
+    pub(crate) pid: SharedU64,
+    pub(crate) generation: SharedU64,
+    pub(crate) epoch: SharedU64,
 }
 
 const SLOTS_OFFSET: usize = 2048;
@@ -252,10 +250,15 @@ impl Drop for LockGuard<'_> {
 }
 
 fn acquire(mutex: *mut libc::pthread_mutex_t, patience: Duration) -> libc::c_int {
-    // SAFETY: the mutex was initialised, by `create`, in memory that outlives the call.
-    let code = unsafe { libc::pthread_mutex_trylock(mutex) };
-    if code != libc::EBUSY {
-        return code;
+    loop {
+        // SAFETY: the mutex was initialised, by `create`, in memory that outlives the call.
+        let code = unsafe { libc::pthread_mutex_trylock(mutex) };
+        if code != libc::EBUSY {
+            return code;
+        }
+        if !pause() {
+            break;
+        }
     }
     let mut deadline = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `deadline` is a valid place to write to.

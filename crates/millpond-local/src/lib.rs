@@ -25,6 +25,7 @@ mod segments;
 #[cfg(test)]
 mod sick_media;
 mod space;
+mod sync;
 mod tail;
 mod wire;
 

@@ -10,10 +10,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
 };
 
 use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId, SegmentWriter, limits};
@@ -24,6 +21,10 @@ use crate::{
     media::Media,
     segment::{self, SegmentFile, SegmentReader, file_name},
     space::Space,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Segment files that wait for a next writer.
@@ -82,7 +83,7 @@ impl SegmentPool {
         Self { media, dir, container, space, inner: Mutex::default(), wasted: AtomicBool::new(false) }
     }
 
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

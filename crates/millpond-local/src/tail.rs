@@ -11,10 +11,7 @@
 use std::{
     collections::BTreeMap,
     ops::Bound,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use bytes::Bytes;
@@ -24,6 +21,10 @@ use millpond_core::{Epoch, Extent, SegmentId};
 use crate::{
     log::LogPlace,
     run::{Entry, Run, key_hash},
+    sync::{
+        RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 /// See the module.

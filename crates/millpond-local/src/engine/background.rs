@@ -1,12 +1,15 @@
 //! The engine's thread: syncs what is unsynced, checkpoints, compacts, follows other processes.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
 use super::{Engine, checkpoint::BULK_RUNS, maintenance::Patience};
-use crate::bugs::{self, Bug, planted};
+use crate::{
+    bugs::{self, Bug, planted},
+    sync::{Condvar, Mutex},
+};
 
 /// How long what is unsynced may wait (rule 6 says half a second).
 const INTERVAL: Duration = Duration::from_millis(400);

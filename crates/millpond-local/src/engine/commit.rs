@@ -6,13 +6,7 @@
 //! published and applied, in this order. What fails before it is published never happened: its
 //! bytes are zeroed by the next holder of the lock.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use millpond_core::{Commit, Durability, Epoch, Error, ErrorKind, Op, Outcome, Result};
 
@@ -26,6 +20,10 @@ use crate::{
     bugs::{Bug, planted},
     control::LockGuard,
     log::{RecordHeader, encode_record},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Commits that wait for their turn.
@@ -204,6 +202,10 @@ impl Engine {
         };
         let mut record = Vec::with_capacity(bytes as usize);
         header.checksum = encode_record(&mut record, self.container, applier.offset, &header, &payload);
+        if planted(Bug::PublishBeforeWrite) {
+            words.published.store(applier.offset + bytes, Ordering::Release);
+            words.term.load(Ordering::Acquire);
+        }
         if let Err(error) = applier.file.write(&record, applier.offset) {
             space.release(bytes);
             return (Err(error), false);

@@ -39,10 +39,7 @@ use std::{
     collections::HashSet,
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
@@ -59,6 +56,10 @@ use crate::{
     read::State,
     segments::SegmentPool,
     space::{Space, Unlimited},
+    sync::{
+        Mutex, MutexGuard, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 use apply::Applier;
 use background::Background;
@@ -232,6 +233,11 @@ impl Engine {
         let mut states = lock(&self.states);
         let mut generation = u64::MAX;
         let mut epoch = u64::MAX;
+        if planted(Bug::SlotForgetsViews) {
+            let newest = states.pop();
+            states.clear();
+            states.extend(newest);
+        }
         states.retain(|state| match state.upgrade() {
             Some(state) => {
                 generation = generation.min(state.manifest.generation);

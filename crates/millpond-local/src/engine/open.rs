@@ -3,13 +3,7 @@
 //! Opening follows one door: who comes in alone recovers the log and makes the control memory
 //! anew; who meets others joins them. Nothing is trusted that a last holder left (rule 9).
 
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
+use std::{path::Path, sync::Arc};
 
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 use uuid::Uuid;
@@ -28,6 +22,10 @@ use crate::{
     presence::{Door, Presence},
     read::State,
     segments::SegmentPool,
+    sync::{
+        Mutex, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     tail::Tail,
 };
 

@@ -10,13 +10,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Mutex, atomic::Ordering},
+    sync::atomic::Ordering,
 };
 
 use millpond_core::{Result, SegmentId};
 
 use super::{Engine, lock};
-use crate::bugs::{Bug, planted};
+use crate::{
+    bugs::{Bug, planted},
+    sync::Mutex,
+};
 
 /// What this process does to its segments just now.
 #[derive(Debug, Default)]

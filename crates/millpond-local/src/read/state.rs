@@ -10,10 +10,7 @@ use std::{
     cmp::Reverse,
     collections::HashMap,
     ops::Bound,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use millpond_core::{Epoch, Result};
@@ -21,6 +18,10 @@ use millpond_core::{Epoch, Result};
 use crate::{
     manifest::Manifest,
     run::{Entry, EntryRef, Found, Run, key_hash},
+    sync::{
+        RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     tail::{Tail, counter_entry, counter_value},
 };
 
