@@ -1,0 +1,6 @@
+//! The RADOS backend on a real cluster, whose configuration `MILLPOND_TEST_CEPH_CONF` names.
+//!
+//! One test runs at a time: some plant bugs, which are the whole process's, and one kills an OSD.
+
+mod cluster;
+mod conformance;
