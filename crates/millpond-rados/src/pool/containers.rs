@@ -99,12 +99,18 @@ pub(super) fn spec(pool: &Context, container: Uuid) -> Result<ContainerSpec> {
 /// Deletes the storage of a container.
 pub(super) fn destroy(pool: &Context, container: Uuid, force: bool) -> Result<()> {
     let context = pool.sibling(&namespace(container))?;
-    let Some(head) = read_head(&context, container)? else {
-        // The rest of one that was being created or destroyed, if anything.
-        purge(pool, &context, container)?;
-        return Err(missing(pool, container));
+    let is_alive = match read_head(&context, container) {
+        Ok(Some(head)) => head.alive,
+        Ok(None) => {
+            // The rest of one that was being created or destroyed, if anything.
+            purge(pool, &context, container)?;
+            return Err(missing(pool, container));
+        }
+        // What is beyond reading can still be destroyed.
+        Err(error) if error.kind() == ErrorKind::Corrupt => true,
+        Err(error) => return Err(error),
     };
-    if head.alive {
+    if is_alive {
         if !force {
             check_unused(&context, container)?;
         }
@@ -189,8 +195,12 @@ pub(super) fn space(pool: &Context) -> Result<PoolSpace> {
     let mut used = 0;
     for container in list(pool)? {
         let context = pool.sibling(&namespace(container))?;
-        if let Some(head) = read_head(&context, container)? {
-            used += head.bytes_records + head.bytes_bulk + head.bytes_dead;
+        match read_head(&context, container) {
+            Ok(Some(head)) => used += head.bytes_records + head.bytes_bulk + head.bytes_dead,
+            Ok(None) => {}
+            // A damaged container must not keep the others from being used.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(PoolSpace { size: current.document.size, used })

@@ -2,5 +2,10 @@
 //!
 //! One test runs at a time: some plant bugs, which are the whole process's, and one kills an OSD.
 
+mod bugs;
 mod cluster;
 mod conformance;
+mod damage;
+mod deaths;
+mod raw;
+mod steps;

@@ -59,6 +59,15 @@ pub fn run(make: impl Fn() -> Fixture) {
     run_except(&[], make);
 }
 
+/// Runs the one test of this name, `module::test`, on a fixture; panics if it fails, or if there is
+/// no such test.
+pub fn run_one(name: &str, mut fixture: Fixture) {
+    let test = MODULES.iter().find_map(|(module, tests)| {
+        tests.iter().find(|(test, _)| name == format!("{module}::{test}")).map(|(_, test)| test)
+    });
+    test.unwrap_or_else(|| panic!("there is no test {name:?}"))(&mut fixture);
+}
+
 /// Runs every test but those whose names (`module::test`, or a module's name for all of it) are in
 /// `skipped`; these are printed, and a name that isn't a test's is an error.
 pub fn run_except(skipped: &[&str], make: impl Fn() -> Fixture) {
