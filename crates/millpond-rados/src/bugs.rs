@@ -52,7 +52,7 @@ mod planting {
     pub(crate) fn loses_answer() -> bool {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         (planted(Bug::LoseAnswers) || planted(Bug::RetryWithoutLooking))
-            && COUNT.fetch_add(1, Ordering::Relaxed) % 3 == 0
+            && COUNT.fetch_add(1, Ordering::Relaxed).is_multiple_of(3)
     }
 }
 

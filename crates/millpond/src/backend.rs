@@ -6,7 +6,7 @@ use millpond_core::{ErrorKind, PoolDocument, PoolStore, Result};
 use millpond_local::LocalPool;
 use millpond_memory::MemoryPool;
 
-use crate::location::Place;
+use crate::location::{CephPool, Place};
 
 /// Creates a pool.
 ///
@@ -16,6 +16,7 @@ pub(crate) fn create(place: &Place, document: &PoolDocument) -> Result<Arc<dyn P
     Ok(match place {
         Place::Memory(label) => Arc::new(MemoryPool::create(label, document)?),
         Place::Directory(path) => Arc::new(LocalPool::create(path, document)?),
+        Place::Rados(pool) => rados::create(pool, document)?,
     })
 }
 
@@ -28,10 +29,54 @@ pub(crate) fn open(place: &Place) -> Result<Option<Arc<dyn PoolStore>>> {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         },
+        Place::Rados(pool) => rados::open(pool),
     }
 }
 
 /// The description of the pool in a directory, without opening it; `None` where there is no pool.
 pub(crate) fn peek(directory: &Path) -> Result<Option<PoolDocument>> {
     LocalPool::peek(directory)
+}
+
+#[cfg(feature = "rados")]
+mod rados {
+    use millpond_rados::{ClusterOptions, RadosPool};
+
+    use super::{Arc, CephPool, PoolDocument, PoolStore, Result};
+
+    fn options(pool: &CephPool) -> ClusterOptions {
+        ClusterOptions { conf: None, user: pool.user.as_ref().map(|user| user.as_str().to_owned()) }
+    }
+
+    pub(super) fn create(pool: &CephPool, document: &PoolDocument) -> Result<Arc<dyn PoolStore>> {
+        Ok(Arc::new(RadosPool::create(pool.name.as_str(), &options(pool), document)?))
+    }
+
+    pub(super) fn open(pool: &CephPool) -> Result<Option<Arc<dyn PoolStore>>> {
+        let opened = RadosPool::open(pool.name.as_str(), &options(pool))?;
+        Ok(opened.map(|pool| Arc::new(pool) as Arc<dyn PoolStore>))
+    }
+}
+
+#[cfg(not(feature = "rados"))]
+mod rados {
+    use millpond_core::Error;
+
+    use super::{Arc, CephPool, ErrorKind, PoolDocument, PoolStore, Result};
+
+    fn missing(pool: &CephPool) -> Error {
+        let message = format!(
+            "rados://{}: this build of Millpond has no RADOS backend; build it with the feature `rados`",
+            pool.name
+        );
+        Error::new(ErrorKind::NotSupported, message)
+    }
+
+    pub(super) fn create(pool: &CephPool, _document: &PoolDocument) -> Result<Arc<dyn PoolStore>> {
+        Err(missing(pool))
+    }
+
+    pub(super) fn open(pool: &CephPool) -> Result<Option<Arc<dyn PoolStore>>> {
+        Err(missing(pool))
+    }
 }

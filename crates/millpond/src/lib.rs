@@ -1,6 +1,6 @@
 //! Millpond: one store for the data that a pipeline makes.
 //!
-//! A [`Pool`] is a directory (or memory) with a quota; a [`Container`] in it holds dictionaries; a
+//! A [`Pool`] is a directory (or a Ceph pool, or memory) with a quota; a [`Container`] in it holds dictionaries; a
 //! [`Dict`] maps any bytes to any bytes, in order, shared by threads and processes.
 //!
 //! ```
@@ -25,7 +25,8 @@
 //! ```
 //!
 //! With a label (`Pool::create("pydaos", …)`) the pool is a directory under [`home`], with a URL
-//! (`file:///data/pool`) any directory; other processes open it by the same name.
+//! (`file:///data/pool`) any directory; other processes open it by the same name. `rados://hot` is a
+//! pool in the Ceph pool `hot` of the cluster that `CEPH_CONF` names.
 
 mod backend;
 mod catalog;

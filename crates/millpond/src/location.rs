@@ -1,9 +1,10 @@
 //! How pools and containers are named: labels, UUIDs and URLs.
 //!
 //! A pool is a label or a UUID under [`home`](crate::home()), or a URL: `file:///dir` for any
-//! directory, `mem:label` for one in the memory of this process. In the path of a `file:` URL, a
-//! byte may be written as `%` and two hexadecimal digits, and `%` itself has to. A container is its
-//! pool, a slash, and its label or UUID, split at the last slash.
+//! directory, `rados://cephpool` for one in a Ceph cluster, `mem:label` for one in the memory of this
+//! process. In the path of a `file:` URL, a byte may be written as `%` and two hexadecimal digits, and
+//! `%` itself has to. A container is its pool, a slash, and its label or UUID, split at the last
+//! slash.
 
 use std::{
     ffi::OsString,
@@ -30,14 +31,23 @@ pub(crate) enum Location {
     Directory(PathBuf),
     /// In the memory of this process.
     Memory(Label),
+    /// In a Ceph cluster.
+    Rados(CephPool),
+}
+
+/// A Ceph pool, and as which user it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CephPool {
+    /// Without `client.`; by default `admin`.
+    pub(crate) user: Option<Label>,
+    pub(crate) name: Label,
 }
 
 impl Location {
     /// Reads a location.
     ///
     /// # Errors
-    /// `InvalidArgument`, saying how a location is written; `NotSupported` for a URL of a backend
-    /// that this build lacks.
+    /// `InvalidArgument`, saying how a location is written.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         if let Some(path) = text.strip_prefix("file:") {
             return directory(text, path).map(Self::Directory);
@@ -47,12 +57,17 @@ impl Location {
                 .map(Self::Memory)
                 .map_err(|error| error.context(format_args!("{text:?} should be mem:LABEL")));
         }
+        if let Some(rest) = text.strip_prefix("rados:") {
+            return ceph_pool(rest)
+                .map(Self::Rados)
+                .map_err(|error| error.context(format_args!("{text:?} should be rados://CEPHPOOL")));
+        }
         if let Some((scheme, _)) = text.split_once("://") {
-            let kind = if scheme == "rados" { ErrorKind::NotSupported } else { ErrorKind::InvalidArgument };
             let message = format!(
-                "{text:?}: {scheme}: is no kind of pool here; there are file:///DIRECTORY and mem:LABEL"
+                "{text:?}: {scheme}: is no kind of pool here; there are file:///DIRECTORY, rados://CEPHPOOL and \
+                 mem:LABEL"
             );
-            return Err(Error::new(kind, message));
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         if let Ok(uuid) = Uuid::try_parse(text) {
             return Ok(Self::Uuid(uuid));
@@ -64,10 +79,23 @@ impl Location {
             );
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        Label::new(text)
-            .map(Self::Label)
-            .map_err(|error| error.context("a pool is a label, a UUID, file:///DIRECTORY or mem:LABEL"))
+        Label::new(text).map(Self::Label).map_err(|error| {
+            error.context("a pool is a label, a UUID, file:///DIRECTORY, rados://CEPHPOOL or mem:LABEL")
+        })
     }
+}
+
+/// The Ceph pool in a `rados:` URL: `//name` or `//user@name`. Names of Ceph pools have no rule; those
+/// that would be a label can be named here.
+fn ceph_pool(text: &str) -> Result<CephPool> {
+    let Some(rest) = text.strip_prefix("//") else {
+        return Err(Error::new(ErrorKind::InvalidArgument, "the two slashes are missing"));
+    };
+    let (user, name) = match rest.split_once('@') {
+        Some((user, name)) => (Some(Label::new(user)?), name),
+        None => (None, rest),
+    };
+    Ok(CephPool { user, name: Label::new(name)? })
 }
 
 /// The path in a `file:` URL.
@@ -100,6 +128,8 @@ pub(crate) enum Place {
     Directory(PathBuf),
     /// The memory of this process.
     Memory(Label),
+    /// A Ceph cluster: the one of this process's environment.
+    Rados(CephPool),
 }
 
 /// The canonical URL of the place.
@@ -108,6 +138,8 @@ impl fmt::Display for Place {
         match self {
             Self::Directory(path) => write!(f, "file://{}", escaped(path)),
             Self::Memory(label) => write!(f, "mem:{label}"),
+            Self::Rados(CephPool { user: Some(user), name }) => write!(f, "rados://{user}@{name}"),
+            Self::Rados(CephPool { user: None, name }) => write!(f, "rados://{name}"),
         }
     }
 }
@@ -118,7 +150,7 @@ fn escaped(path: &Path) -> impl fmt::Display {
 
 /// Whether `name` is a URL, so that it can't be a path of the unified namespace.
 pub(crate) fn is_url(name: &str) -> bool {
-    name.starts_with("file:") || name.starts_with("mem:") || name.contains("://")
+    ["file:", "mem:", "rados:"].iter().any(|scheme| name.starts_with(scheme)) || name.contains("://")
 }
 
 /// Splits the name of a container into its pool's and its own.
@@ -131,7 +163,7 @@ pub(crate) fn split(name: &str) -> Result<(&str, &str)> {
         _ => {
             let message = format!(
                 "{name:?} names no container: write POOL/CONTAINER, file:///DIRECTORY/CONTAINER, \
-                 mem:POOL/CONTAINER, or the path of a directory that stands for a container"
+                 rados://CEPHPOOL/CONTAINER, mem:POOL/CONTAINER, or the path of a directory that stands for a container"
             );
             Err(Error::new(ErrorKind::InvalidArgument, message))
         }
@@ -154,16 +186,31 @@ mod tests {
             ("file:/data/p", Location::Directory("/data/p".into())),
             ("file://localhost/data", Location::Directory("/data".into())),
             ("mem:scratch", Location::Memory(label("scratch"))),
+            ("rados://hot", Location::Rados(CephPool { user: None, name: label("hot") })),
+            ("rados://ada@hot", Location::Rados(CephPool { user: Some(label("ada")), name: label("hot") })),
         ] {
             assert_eq!(Location::parse(text).expect(text), location);
         }
-        for text in
-            ["", "a b", "/data/pool", "./pool", "file:pool", "file://host/p", "mem:", "mem:a/b", "s3://b"]
-        {
+        for text in [
+            "",
+            "a b",
+            "/data/pool",
+            "./pool",
+            "file:pool",
+            "file://host/p",
+            "mem:",
+            "mem:a/b",
+            "s3://b",
+            "rados:",
+            "rados:hot",
+            "rados://",
+            "rados://a/b",
+            "rados://@hot",
+            "rados://a@",
+        ] {
             let error = Location::parse(text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
         }
-        assert_eq!(Location::parse("rados://hot").expect_err("later").kind(), ErrorKind::NotSupported);
     }
 
     #[test]
@@ -171,6 +218,10 @@ mod tests {
         for path in ["/data/pool", "/a b/100%/é?#", "/"] {
             let place = Place::Directory(path.into());
             assert_eq!(Location::parse(&place.to_string()).expect("a URL"), Location::Directory(path.into()));
+        }
+        for text in ["rados://hot", "rados://ada@hot"] {
+            let Location::Rados(pool) = Location::parse(text).expect("a URL") else { panic!("{text}") };
+            assert_eq!(Place::Rados(pool).to_string(), text);
         }
         let bytes = PathBuf::from(OsString::from_vec(b"/\xFF\xFE".to_vec()));
         let url = Place::Directory(bytes.clone()).to_string();
@@ -182,6 +233,7 @@ mod tests {
         assert_eq!(split("pool/c").expect("a name"), ("pool", "c"));
         assert_eq!(split("file:///a/b/c").expect("a name"), ("file:///a/b", "c"));
         assert_eq!(split("mem:p/c").expect("a name"), ("mem:p", "c"));
+        assert_eq!(split("rados://hot/c").expect("a name"), ("rados://hot", "c"));
         for bad in ["", "pool", "pool/", "/c"] {
             assert_eq!(split(bad).expect_err(bad).kind(), ErrorKind::InvalidArgument);
         }

@@ -110,8 +110,7 @@ fn a_client_killed_in_the_middle_of_commits() {
         thread::sleep(Duration::from_millis(3 * round));
         child.kill().expect("killed");
         child.wait().expect("waited for");
-        acknowledged +=
-            lines.map_while(Result::ok).filter(|line| line.contains("committed ")).count() as u64;
+        acknowledged += lines.map_while(Result::ok).filter(|line| line.contains("committed ")).count() as u64;
         // The other client goes on at once: the dead one holds nothing.
         let begun = Instant::now();
         let store = open(&pool, container);

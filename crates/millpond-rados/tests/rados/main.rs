@@ -5,7 +5,9 @@
 mod bugs;
 mod cluster;
 mod conformance;
+mod connecting;
 mod damage;
 mod deaths;
+mod front_door;
 mod raw;
 mod steps;

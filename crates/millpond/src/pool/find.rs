@@ -19,18 +19,17 @@ pub(super) fn label_of(place: &Place, named: Option<Label>, property: Option<&St
             format!("the pool can't be {named} and have the label {property}: give one of them"),
         )),
         (Some(label), _) | (None, Some(label)) => Ok(label),
-        (None, None) => {
-            let Place::Directory(path) = place else {
-                return Err(Error::new(ErrorKind::InvalidArgument, "a pool needs a label"));
-            };
-            label_of_directory(path).ok_or_else(|| {
+        (None, None) => match place {
+            Place::Directory(path) => label_of_directory(path).ok_or_else(|| {
                 let message = format!(
                     "{} has no name that can be a pool's label: give one as the property label",
                     path.display()
                 );
                 Error::new(ErrorKind::InvalidArgument, message)
-            })
-        }
+            }),
+            Place::Memory(label) => Ok(label.clone()),
+            Place::Rados(pool) => Ok(pool.name.clone()),
+        },
     }
 }
 
@@ -101,6 +100,11 @@ pub(super) fn missing(location: &str, place: &Place) -> Error {
             "there is no pool {location}: nothing of one is in {}; `millpond pool create {location}` would \
              create it, `millpond pool list` shows those under the home",
             path.display()
+        ),
+        Place::Rados(pool) => format!(
+            "there is no pool {location}: the cluster has no Ceph pool {0}, or nothing of Millpond is in it; \
+             `millpond pool create {location}` would create it, `ceph osd pool ls` shows the Ceph pools",
+            pool.name
         ),
     };
     Error::new(ErrorKind::NotFound, message)

@@ -26,7 +26,7 @@ use crate::{
 pub struct PoolOptions {
     /// The quota on allocated bytes; none by default.
     pub size: Option<u64>,
-    /// Properties: `label` (of a `file:` pool whose directory has another name) and `size`.
+    /// Properties: `label` (of a pool in a directory or a Ceph pool of another name) and `size`.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -44,7 +44,8 @@ struct Inner {
 }
 
 impl Pool {
-    /// Creates a pool and opens it. `location` is a label, or a URL: `file:///dir`, `mem:label`.
+    /// Creates a pool and opens it. `location` is a label, or a URL: `file:///dir`, `mem:label`, or
+    /// `rados://cephpool` for a Ceph pool that is there.
     ///
     /// # Errors
     /// `AlreadyExists` when there is a pool in that place; `InvalidArgument` when the location or a
@@ -60,6 +61,7 @@ impl Pool {
             Location::Label(label) => (Place::Directory(home()?.join(label.as_str())), Some(label)),
             Location::Memory(label) => (Place::Memory(label.clone()), Some(label)),
             Location::Directory(path) => (Place::Directory(path), None),
+            Location::Rados(pool) => (Place::Rados(pool), None),
             Location::Uuid(uuid) => {
                 let message = format!("a pool is created under a label or a URL; {uuid} is a UUID");
                 return Err(Error::new(ErrorKind::InvalidArgument, message));
@@ -89,6 +91,7 @@ impl Pool {
             Location::Uuid(uuid) => Place::Directory(find(uuid)?),
             Location::Directory(path) => Place::Directory(path),
             Location::Memory(label) => Place::Memory(label),
+            Location::Rados(pool) => Place::Rados(pool),
         };
         match backend::open(&place)? {
             Some(store) => Self::build(place, store),
@@ -161,7 +164,7 @@ impl Pool {
             Place::Directory(path) => Place::Directory(fs::canonicalize(&path).map_err(|error| {
                 Error::io(format_args!("can't resolve the path {}", path.display()), error)
             })?),
-            memory => memory,
+            other => other,
         };
         // Under the home, a pool is found by the name of its directory, so that is its label.
         let label = match &place {
@@ -182,7 +185,7 @@ impl Pool {
         self.inner.uuid
     }
 
-    /// Its canonical URL: `file:///dir` or `mem:label`.
+    /// Its canonical URL: `file:///dir`, `rados://cephpool` or `mem:label`.
     pub fn url(&self) -> String {
         self.inner.place.to_string()
     }
