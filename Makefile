@@ -2,7 +2,7 @@
 #   make demo    the main job on real data
 #   make test    every test
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-demo torture sanitize bench lint setup package
+.PHONY: help demo test test-rust test-python test-rados test-demo torture sanitize bench lint setup package
 
 PYTHON := .venv/bin/python
 # The shortest share of the machine's files that the demo loads as a test.
@@ -28,7 +28,7 @@ package: setup ## Builds the Python package and the pydaos shim into .venv
 demo: package ## Runs the main job on real data
 	@scripts/demo
 
-test: test-rust test-python test-demo ## Runs every test
+test: test-rust test-python test-rados test-demo ## Runs every test
 	@echo "== all tests passed"
 
 test-rust: setup
@@ -40,6 +40,11 @@ test-rust: setup
 test-python: package
 	@echo "== Python: package, stubs, PyDAOS compatibility, examples"
 	$(PYTHON) -m pytest
+
+# The cluster is made anew in a directory of its own, and goes with the tests, however they end.
+test-rados: package
+	@echo "== RADOS: the backend on a Ceph cluster of three OSDs on this machine"
+	@scripts/test-rados
 
 test-demo: package
 	@echo "== the demo, on $(TEST_DEMO_LIMIT)"
@@ -59,7 +64,7 @@ bench: package ## Measures Millpond beside its peers; FULL=1 also at ten million
 
 lint: setup ## Checks format, lints and types
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features millpond/planted-bugs,millpond-local/planted-bugs -- -D warnings
+	cargo clippy --workspace --all-targets --features millpond/planted-bugs,millpond-local/planted-bugs,millpond-rados/planted-bugs -- -D warnings
 	cargo fmt --manifest-path benchmarks/rust/Cargo.toml --check
 	cargo clippy --manifest-path benchmarks/rust/Cargo.toml --target-dir $(BENCH_TARGET) --all-targets -- -D warnings
 	cargo clippy -p millpond-local --features interleave --lib --test interleave -- -D warnings

@@ -50,7 +50,7 @@ def test_what_is_missing(pool: Pool, home: Path, tmp_path: Path) -> None:
         Pool.destroy("lake")
 
 
-@pytest.mark.parametrize("name", ["kv", "", "lab/", "/", "http://lab/kv", "rados://hot/kv"])
+@pytest.mark.parametrize("name", ["kv", "", "lab/", "/", "http://lab/kv", "rados:hot/kv"])
 def test_what_isnt_the_name_of_a_container(name: str) -> None:
     with pytest.raises(millpond.Error) as caught:
         Container.open(name)
