@@ -50,7 +50,7 @@ pub enum ErrorKind {
     Closed,
     /// A handle, a transaction or an iterator was carried across a fork.
     Forked,
-    /// Another process held a lock for too long.
+    /// Another process held a lock, or a cluster didn't answer, for too long.
     Timeout,
     /// The state at that epoch is no longer kept.
     EpochGone,

@@ -5,7 +5,10 @@
 //! it is; and the log says whose batch ended with its last epoch. So a commit is never applied twice,
 //! and is reported as failed only if it wasn't applied.
 
-use std::time::Instant;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use millpond_core::{Error, ErrorKind, Result};
 
@@ -21,6 +24,9 @@ use crate::{
     },
     operation::Change,
 };
+
+/// Before a write is sent again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +48,7 @@ enum Trace {
 /// Writes a plan that was made from the head `guard`.
 ///
 /// # Errors
-/// After `Timeout` and `Io` the outcome is unknown; the message says so.
+/// After `Io` the outcome is unknown; the message says so.
 pub(super) fn write(
     container: &Container,
     guard: &[u8],
@@ -70,13 +76,14 @@ pub(super) fn write(
                     return Ok(Ending::Overtaken);
                 }
                 in_doubt = true;
-                match look(container, guard, writing)? {
+                match look(container, guard, writing).map_err(doubtful)? {
                     Trace::Applied => return Ok(Ending::Applied),
                     Trace::Overtaken => return Ok(Ending::Overtaken),
-                    Trace::None if Instant::now() < deadline => {}
+                    Trace::None if Instant::now() < deadline => thread::sleep(PAUSE),
                     Trace::None => return Err(unknown(container, errno)),
                 }
             }
+            Err(errno) if in_doubt => return Err(unknown(container, errno)),
             Err(errno) => return Err(container.failed("commit to", errno)),
         }
     }
@@ -85,9 +92,7 @@ pub(super) fn write(
 /// Looks for a write in the log.
 fn look(container: &Container, guard: &[u8], writing: &Writing) -> Result<Trace> {
     let key = keys::log(writing.last, 0);
-    let answer = container
-        .read(&[&key, HORIZON], vec![])
-        .map_err(|error| error.context("a commit was sent, and its outcome is unknown"))?;
+    let answer = container.read(&[&key, HORIZON], vec![])?;
     if let Some(value) = answer.entries.get(&key) {
         let (batch, _) =
             log::decode(&container.identity, &key, value).map_err(|why| container.damaged(&key, why))?;
@@ -102,6 +107,16 @@ fn look(container: &Container, guard: &[u8], writing: &Writing) -> Result<Trace>
         return Err(unknown(container, Errno::TIMEOUT));
     }
     Ok(Trace::Overtaken)
+}
+
+/// Why it can't be told how a write ended. Of a container that is gone, that says enough.
+fn doubtful(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Closed => error,
+        _ => error
+            .with_kind(ErrorKind::Io)
+            .context("a commit was sent and its outcome is unknown, so read before trying it again"),
+    }
 }
 
 fn unknown(container: &Container, errno: Errno) -> Error {
