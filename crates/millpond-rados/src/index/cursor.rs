@@ -1,7 +1,9 @@
 //! Cursors: a scan, page by page.
 //!
-//! The cluster lists in ascending order alone. A backward scan first walks to the end of its range,
-//! noting where each page begins, and then reads the pages from the last one to the first.
+//! The cluster lists in ascending order alone. A backward scan looks for the last page of its range:
+//! it goes a page forward, and then leaps half-way to the end, as long as something is behind. What it
+//! passed over it comes back to, window by window. So the last records of a million are found in some
+//! twenty operations where keys are spread evenly, and in no more than twice a walk where they aren't.
 
 use std::{collections::VecDeque, ops::Bound, sync::Arc};
 
@@ -101,10 +103,9 @@ impl Cursor for Forward {
 /// Goes from great keys to small ones.
 pub(super) struct Backward {
     scan: Scan,
-    start: SortBound,
-    /// Where the pages begin that are still to be read, once that is known.
-    pages: Option<Vec<SortBound>>,
-    /// The end of the last of them.
+    /// Where the windows begin that are still to be read; each ends where the one above it begins.
+    windows: Vec<SortBound>,
+    /// The end of the last window.
     end: SortBound,
 }
 
@@ -112,39 +113,62 @@ impl Backward {
     pub(super) fn new(pin: Arc<Pin>, range: KeyRange<'_>) -> Self {
         let scan = Scan::new(pin, range);
         let end = scan.end.clone();
-        Self { scan, start: range.start.map(<[u8]>::to_vec), pages: None, end }
+        Self { scan, windows: vec![range.start.map(<[u8]>::to_vec)], end }
     }
 
-    /// Walks to the end, and reads ahead what the last page holds.
-    fn walk(&mut self) -> Result<()> {
-        let mut pages = Vec::new();
-        let mut start = self.start.clone();
-        loop {
-            let page = self.scan.page(&start, &self.scan.end, RECORDS_MAX)?;
-            if let Some(next) = page.next {
-                pages.push(std::mem::replace(&mut start, next));
-            } else {
+    /// Reads ahead what lies at the end of the last window; false when none is left.
+    fn fill(&mut self) -> Result<bool> {
+        let Some(start) = self.windows.last().cloned() else { return Ok(false) };
+        let page = self.scan.page(&start, &self.end, RECORDS_MAX)?;
+        match page.next {
+            None => {
+                self.windows.pop();
                 self.scan.ahead = page.items.into();
                 self.end = complement(start);
-                self.pages = Some(pages);
-                return Ok(());
+            }
+            Some(next) => {
+                let middle = between(&next, &self.end);
+                self.windows.push(next);
+                if let Some(middle) = middle {
+                    self.leap(middle)?;
+                }
             }
         }
+        Ok(true)
     }
 
-    /// Reads ahead what lies between the beginning of the last page and its end.
-    fn read_page(&mut self, start: SortBound) -> Result<()> {
-        let mut items = VecDeque::new();
-        let mut next = Some(start.clone());
-        while let Some(from) = next {
-            let page = self.scan.page(&from, &self.end, RECORDS_MAX)?;
-            items.extend(page.items);
-            next = page.next;
+    /// Begins another window at `middle`, or ends the last one there, if nothing is behind.
+    fn leap(&mut self, middle: Vec<u8>) -> Result<()> {
+        let start = Bound::Included(middle.clone());
+        let page = self.scan.page(&start, &self.end, 1)?;
+        if page.items.is_empty() && page.next.is_none() {
+            self.end = Bound::Excluded(middle);
+        } else {
+            self.windows.push(start);
         }
-        self.scan.ahead = items;
-        self.end = complement(start);
         Ok(())
     }
+}
+
+/// A sort key about half-way between a beginning and an end, if there is one that differs from both
+/// within eight bytes behind what they share.
+fn between(start: &SortBound, end: &SortBound) -> Option<Vec<u8>> {
+    let of = |bound: &SortBound| match bound {
+        Bound::Included(sort) | Bound::Excluded(sort) => Some(sort.clone()),
+        Bound::Unbounded => None,
+    };
+    let (start, end) = (of(start).unwrap_or_default(), of(end));
+    let shared = end.as_ref().map_or(0, |end| start.iter().zip(end).take_while(|(a, b)| a == b).count());
+    let digits = |sort: &[u8]| {
+        let mut digits = [0; 8];
+        let rest = &sort[shared.min(sort.len())..];
+        let count = rest.len().min(8);
+        digits[..count].copy_from_slice(&rest[..count]);
+        u64::from_be_bytes(digits)
+    };
+    let (low, high) = (digits(&start), end.as_ref().map_or(u64::MAX, |end| digits(end)));
+    let middle = low + high.checked_sub(low)? / 2;
+    (low < middle && middle < high).then(|| [&start[..shared], &middle.to_be_bytes()].concat())
 }
 
 /// The end of what lies before a beginning.
@@ -159,20 +183,13 @@ fn complement(start: SortBound) -> SortBound {
 impl Cursor for Backward {
     fn advance(&mut self) -> Result<bool> {
         self.scan.pin.container.check_open()?;
-        if self.pages.is_none() {
-            self.walk()?;
-        }
         loop {
             let item = self.scan.ahead.pop_back();
             if let Some(step) = self.scan.step(item) {
                 return step;
             }
-            let Some(start) = self.pages.as_ref().and_then(|pages| pages.last().cloned()) else {
+            if !self.fill()? {
                 return self.scan.end();
-            };
-            self.read_page(start)?;
-            if let Some(pages) = &mut self.pages {
-                pages.pop();
             }
         }
     }
@@ -183,5 +200,31 @@ impl Cursor for Backward {
 
     fn record(&self) -> RecordRef<'_> {
         self.scan.record()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_lies_strictly_between() {
+        let sort = |text: &[u8]| text.to_vec();
+        let pairs: [(&[u8], Option<&[u8]>); 6] = [
+            (b"", None),
+            (b"", Some(b"\x01")),
+            (b"user:0001", Some(b"user:9")),
+            (b"\x02abc", Some(b"\x03")),
+            (b"\xFF\xFE", None),
+            (b"a", Some(b"a\0\0\x01")),
+        ];
+        for (start, end) in pairs {
+            let last = end.map_or(Bound::Unbounded, |end| Bound::Excluded(sort(end)));
+            let middle = between(&Bound::Excluded(sort(start)), &last).expect("there is room");
+            assert!(start < middle.as_slice() && end.is_none_or(|end| middle.as_slice() < end), "{middle:?}");
+        }
+        let none = between(&Bound::Included(sort(b"a")), &Bound::Excluded(sort(b"a\0\0\0\0\0\0\0\0\x01")));
+        assert_eq!(none, None);
+        assert_eq!(between(&Bound::Included(sort(b"b")), &Bound::Included(sort(b"a"))), None);
     }
 }

@@ -29,7 +29,7 @@ const BULK_BYTES: usize = 300_000;
 fn write(store: &dyn Store, writer: &str, number: u64) {
     let (one, two) = (format!("{writer}.{number}.one"), format!("{writer}.{number}.two"));
     let content = number.to_be_bytes();
-    let extents = if number % 10 == 0 { store_bulk(store, &bulk(number)) } else { Vec::new() };
+    let extents = if number.is_multiple_of(10) { store_bulk(store, &bulk(number)) } else { Vec::new() };
     let own = format!("count.{writer}");
     commit(
         store,
@@ -59,7 +59,7 @@ fn check(store: &dyn Store, writer: &str, acknowledged: u64) -> u64 {
             let record =
                 store.index().get(key(sort.as_bytes())).expect("read").unwrap_or_else(|| panic!("{sort}"));
             assert_eq!(record.value[..], number.to_be_bytes(), "{sort}");
-            if part == "two" && number % 10 == 0 {
+            if part == "two" && number.is_multiple_of(10) {
                 assert!(read_bulk(store, &record.extents).expect("read") == bulk(number), "{sort}");
             }
         }

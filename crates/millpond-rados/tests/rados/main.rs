@@ -2,6 +2,7 @@
 //!
 //! One test runs at a time: some plant bugs, which are the whole process's, and one kills an OSD.
 
+mod backward;
 mod bugs;
 mod cluster;
 mod conformance;
