@@ -115,7 +115,7 @@ fn forget_partitions(container: &Container) -> Result<()> {
     })
 }
 
-/// The partition in the key of a record, for messages.
+/// Where an entry is, for reports.
 pub(crate) fn place(key: &[u8]) -> String {
     format!("index, omap entry {}", keys::shown(key))
 }
