@@ -38,6 +38,7 @@ pub enum Bug {
     KeepRecordsInOldFile,
     ReadWithoutCatchingUp,
     SkipChecksums,
+    PublishBeforeRecord,
 }
 
 #[cfg(feature = "planted-bugs")]
