@@ -67,10 +67,10 @@ impl Record {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader(bytes.get(CHECKSUM_BYTES..).ok_or(Malformed("a record is cut off"))?);
         let at = |reader: &Reader<'_>| (bytes.len() - reader.0.len()) as u32;
-        let length = small(&mut reader)?;
-        let epoch = unzigzag(reader.varint()?) as u64;
-        let tag = reader.varint()?;
-        let size = usize::try_from(tag >> 2).map_err(|_| Malformed("a length is out of range"))?;
+        let length = length_of(short(&mut reader)?)?;
+        let epoch = unzigzag(short(&mut reader)?) as u64;
+        let tag = short(&mut reader)?;
+        let size = length_of(tag >> 2)?;
         let extents_length = if tag & 3 == PUT_WITH_EXTENTS { reader.length()? } else { 0 };
         let rest = (at(&reader), length as u32);
         reader.bytes(length)?;
@@ -193,16 +193,24 @@ pub(super) fn seal(block: &mut [u8], start: usize, block_seed: u64) {
     checksum.copy_from_slice(&checksum_of(body, block_seed, start).to_le_bytes());
 }
 
-/// A length that is mostly below 128.
+/// A number that is mostly short.
 #[inline]
-fn small(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
-    match reader.0 {
-        [byte, rest @ ..] if *byte < 0x80 => {
-            reader.0 = rest;
-            Ok(usize::from(*byte))
+fn short(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+    let (number, rest) = match reader.0 {
+        [a @ ..0x80, rest @ ..] => (u64::from(*a), rest),
+        [a, b @ ..0x80, rest @ ..] => (u64::from(a & 0x7F) | u64::from(*b) << 7, rest),
+        [a, b, c @ ..0x80, rest @ ..] => {
+            (u64::from(a & 0x7F) | u64::from(b & 0x7F) << 7 | u64::from(*c) << 14, rest)
         }
-        _ => reader.length(),
-    }
+        _ => return reader.varint(),
+    };
+    reader.0 = rest;
+    Ok(number)
+}
+
+#[inline]
+fn length_of(number: u64) -> Result<usize, Malformed> {
+    usize::try_from(number).map_err(|_| Malformed("a length is out of range"))
 }
 
 fn range((start, length): (u32, u32)) -> Range<usize> {
@@ -227,6 +235,15 @@ mod tests {
         #[test]
         fn signed_numbers_come_back(number: i64) {
             prop_assert_eq!(unzigzag(zigzag(number)), number);
+        }
+
+        #[test]
+        fn short_numbers_come_back(number: u64, shift in 0..64u32) {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, number >> shift);
+            let mut reader = Reader(&bytes);
+            prop_assert_eq!(short(&mut reader), Ok(number >> shift));
+            prop_assert!(reader.is_empty());
         }
 
         #[test]
