@@ -270,6 +270,22 @@ mod tests {
                 assert!(mapping.read(8, &mut bytes) && mapping.failed());
                 assert_eq!(bytes, [0; 8]);
             }
+            "forked" => {
+                // SAFETY: the child touches memory and ends, without waiting for anyone.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    let cut = file.set_length(0).is_ok();
+                    let met = mapping.read(8, &mut [1; 8]) && mapping.failed();
+                    // SAFETY: ends the child at once.
+                    unsafe { libc::_exit(i32::from(!(cut && met))) }
+                }
+                let mut status = -1;
+                // SAFETY: `status` is a valid place to write to, `child` is ours.
+                unsafe { libc::waitpid(child, &mut status, 0) };
+                assert_eq!(status, 0, "the child met the lost page and lived");
+                assert!(!mapping.failed(), "its mark is its own");
+                assert!(mapping.read(8, &mut [1; 8]) && mapping.failed());
+            }
             "others-fault" | "fault" => touch_a_lost_page_of_others(&raw),
             // SAFETY: sends a signal to this process.
             "others-kill" | "kill" => assert_eq!(unsafe { libc::raise(libc::SIGBUS) }, 0),
@@ -288,7 +304,7 @@ mod tests {
         if let Ok(role) = std::env::var(ROLE) {
             return play(&role);
         }
-        for role in ["ours", "others-ours"] {
+        for role in ["ours", "others-ours", "forked"] {
             assert!(run(role).expect("a process").success(), "{role}");
         }
         for role in ["others-fault", "others-kill"] {
