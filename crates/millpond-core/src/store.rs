@@ -125,12 +125,21 @@ impl Default for ContainerSpec {
 }
 
 /// How a handle wants to work with a container's storage.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Refuse every change.
     pub read_only: bool,
     /// The durability of what the backend does by itself.
     pub durability: Durability,
+    /// Whether a backend that keeps files may map them into memory, which is faster than reading
+    /// them. Of a container that this process has open already, it stays as it is.
+    pub mapped: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { read_only: false, durability: Durability::default(), mapped: true }
+    }
 }
 
 /// What a container holds, in bytes and counts.

@@ -38,7 +38,7 @@ pub enum Bug {
     KeepRecordsInOldFile,
     ReadWithoutCatchingUp,
     SkipChecksums,
-    PublishBeforeWrite,
+    PublishBeforeRecord,
     SlotForgetsViews,
 }
 

@@ -17,6 +17,7 @@ mod log;
 mod manifest;
 pub mod media;
 mod pool;
+mod prefetch;
 mod presence;
 mod read;
 mod run;

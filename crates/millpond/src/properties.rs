@@ -16,7 +16,7 @@ use crate::size::parse_size;
 pub(crate) const POOL: &[&str] = &["label", "size"];
 
 /// Properties of a container.
-pub(crate) const CONTAINER: &[&str] = &["durability", "inline-size", "label", "log-size", "type"];
+pub(crate) const CONTAINER: &[&str] = &["durability", "inline-size", "label", "log-size", "mapped", "type"];
 
 /// The error about a property that isn't among `known`.
 pub(crate) fn unknown(name: &str, of: &str, known: &[&str]) -> Error {
@@ -67,6 +67,16 @@ pub(crate) fn parse_inline_size(text: &str) -> Result<usize> {
         let message = format!(
             "an inline-size of {bytes} bytes isn't possible: values of up to {VALUE_INLINE_BYTES_MAX} bytes \
              can be kept in their records, longer ones are in segments"
+        );
+        Error::new(ErrorKind::InvalidArgument, message)
+    })
+}
+
+/// Reads whether files may be mapped into memory.
+pub(crate) fn parse_mapped(text: &str) -> Result<bool> {
+    text.to_ascii_lowercase().parse().map_err(|_| {
+        let message = format!(
+            "{text:?} is no value of mapped; it is true (files are mapped into memory) or false (they are read)"
         );
         Error::new(ErrorKind::InvalidArgument, message)
     })

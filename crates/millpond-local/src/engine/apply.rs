@@ -272,7 +272,7 @@ impl Engine {
 
 fn open_run(engine: &Engine, dir: &Path, id: u64, inherited: Option<Epoch>) -> Result<Arc<Run>> {
     let id = RunId(id);
-    let run =
-        Run::open(&engine.media, &dir.join(id.file_name()), id, engine.container, inherited, &engine.cache)?;
+    let (path, mapped) = (dir.join(id.file_name()), engine.options.mapped);
+    let run = Run::open(&engine.media, &path, id, engine.container, inherited, &engine.cache, mapped)?;
     Ok(Arc::new(run))
 }

@@ -36,6 +36,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Pending {
     prepared: Mutex<Option<Prepared>>,
+    durability: Durability,
     done: AtomicBool,
     result: Mutex<Option<Result<Done>>>,
 }
@@ -77,7 +78,7 @@ impl Engine {
             Ok(prepared) => prepared,
             Err(conflict) => return Ok(conflict),
         };
-        let done = self.take_turn(prepared)?;
+        let done = self.take_turn(prepared, commit.durability)?;
         drop(naming);
         if let Outcome::Committed { .. } = done.outcome {
             self.segments.committed(segments.copied());
@@ -89,9 +90,10 @@ impl Engine {
     }
 
     /// Waits for the turn to commit; has it, and commits for all who wait, or is committed for.
-    fn take_turn(&self, prepared: Prepared) -> Result<Done> {
+    fn take_turn(&self, prepared: Prepared, durability: Durability) -> Result<Done> {
         let pending = Arc::new(Pending {
             prepared: Mutex::new(Some(prepared)),
+            durability,
             done: AtomicBool::new(false),
             result: Mutex::new(None),
         });
@@ -123,7 +125,8 @@ impl Engine {
                     let mut sound = true;
                     for pending in group {
                         let Some(prepared) = lock(&pending.prepared).take() else { continue };
-                        let (result, is_sound) = self.commit_one(&guard, &mut applier, prepared);
+                        let (result, is_sound) =
+                            self.commit_one(&guard, &mut applier, prepared, pending.durability);
                         sound &= is_sound;
                         *lock(&pending.result) = Some(result);
                         pending.done.store(true, Ordering::Release);
@@ -164,6 +167,7 @@ impl Engine {
         guard: &LockGuard<'_>,
         applier: &mut Applier,
         mut prepared: Prepared,
+        durability: Durability,
     ) -> (Result<Done>, bool) {
         match self.validate(applier, &mut prepared) {
             Ok(None) => {}
@@ -202,16 +206,24 @@ impl Engine {
         };
         let mut record = Vec::with_capacity(bytes as usize);
         header.checksum = encode_record(&mut record, self.container, applier.offset, &header, &payload);
-        if planted(Bug::PublishBeforeWrite) {
-            words.published.store(applier.offset + bytes, Ordering::Release);
+        let publish = || words.published.store(applier.offset + bytes, Ordering::Release);
+        if planted(Bug::PublishBeforeRecord) {
+            publish();
+            // Others may look now.
             words.term.load(Ordering::Acquire);
         }
-        if let Err(error) = applier.file.write(&record, applier.offset) {
+        // One that is synced at once goes through the kernel anyway, and faster so.
+        let written = if self.options.mapped && durability == Durability::Async {
+            applier.file.store(&record, applier.offset)
+        } else {
+            applier.file.write(&record, applier.offset)
+        };
+        if let Err(error) = written {
             space.release(bytes);
             return (Err(error), false);
         }
-        // Published first: what a reader of this process sees, a death can't take back.
-        words.published.store(applier.offset + bytes, Ordering::Release);
+        // Behind the record, and before a reader of this process sees it: a death can't take it back.
+        publish();
         let superseded = writes.iter().filter(|write| write.existed && write.kind != Kind::Adjust);
         for write in superseded {
             self.superseded.records.fetch_add(1, Ordering::Relaxed);

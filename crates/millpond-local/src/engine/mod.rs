@@ -81,8 +81,10 @@ const EPOCHS_SKIPPED: u64 = 1 << 16;
 pub struct EngineOptions {
     /// Bytes in the first log file; later ones are up to eight times as long.
     pub log_bytes: u64,
-    /// Bytes of decoded blocks to keep in memory.
+    /// Bytes of blocks to keep in memory, of runs that aren't mapped.
     pub cache_bytes: usize,
+    /// Whether runs and the log are mapped, where that is possible; else they are read and written.
+    pub mapped: bool,
     /// Whether a thread of the engine syncs, checkpoints and compacts. Without one, `flush` and
     /// `compact` are the caller's to call, and commits checkpoint when the backlog is full.
     pub background: bool,
@@ -92,7 +94,13 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { log_bytes: 1 << 20, cache_bytes: 64 << 20, background: true, space: Arc::new(Unlimited) }
+        Self {
+            log_bytes: 1 << 20,
+            cache_bytes: 64 << 20,
+            mapped: true,
+            background: true,
+            space: Arc::new(Unlimited),
+        }
     }
 }
 
@@ -101,6 +109,7 @@ impl fmt::Debug for EngineOptions {
         f.debug_struct("EngineOptions")
             .field("log_bytes", &self.log_bytes)
             .field("cache_bytes", &self.cache_bytes)
+            .field("mapped", &self.mapped)
             .field("background", &self.background)
             .finish_non_exhaustive()
     }

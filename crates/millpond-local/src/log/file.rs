@@ -139,12 +139,17 @@ impl LogFile {
     }
 
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.file.write_all_at(bytes, self.place(offset)).map_err(|error| {
-            Error::io(
-                format!("writing log file {} at offset {}", self.path.display(), self.place(offset)),
-                error,
-            )
-        })
+        self.file.write_all_at(bytes, self.place(offset)).map_err(|error| self.failed_write(offset, error))
+    }
+
+    /// As `write`, for bytes that nobody waits for to be synced: without asking the kernel, where that
+    /// is possible. The space is there, so that it can't be missing when they are written back.
+    pub(crate) fn store(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file.store(bytes, self.place(offset)).map_err(|error| self.failed_write(offset, error))
+    }
+
+    fn failed_write(&self, offset: u64, error: std::io::Error) -> Error {
+        Error::io(format!("writing log file {} at offset {}", self.path.display(), self.place(offset)), error)
     }
 
     /// Zeroes what isn't zero from log offset `from` to the file's end; answers whether anything was.

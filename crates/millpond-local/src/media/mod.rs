@@ -10,11 +10,16 @@
 //!   a rename is atomic all the same.
 //! - After a failed sync, nothing is known of what was not synced before.
 //! - A read or write may be short, or be interrupted; [`FileExt`] carries on where it stopped.
+//! - A store may be torn at any byte by the death of the process, its parts in any order. Otherwise it
+//!   is as a write.
 
+mod guard;
+mod mapping;
 mod system;
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
+pub use mapping::Mapping;
 pub use system::SystemMedia;
 
 /// A machine, as one process sees it.
@@ -87,6 +92,18 @@ pub trait File: fmt::Debug + Send + Sync {
 
     /// Writes at `offset`, perhaps less than asked.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// The first `length` bytes, which it must have, as memory to be read; none where the medium
+    /// can't map files.
+    fn map(&self, _length: u64) -> io::Result<Option<Mapping>> {
+        Ok(None)
+    }
+
+    /// Writes all of `bytes` at `offset`, where the file already has space of its own, without asking
+    /// the kernel if that is possible. Others who read the file see them, in no order among each other.
+    fn store(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
 
     /// Makes all that was written by anyone to this file survive a loss of power, its length
     /// included (not its directory entry).

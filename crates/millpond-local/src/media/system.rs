@@ -9,13 +9,13 @@ use std::{
     path::Path,
     ptr,
     sync::{
-        Arc, Once,
+        Arc, Once, OnceLock,
         atomic::{AtomicI32, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{File, Lock, LockFile, Media, OpenMode, Shared};
+use super::{File, FileExt as _, Lock, LockFile, Mapping, Media, OpenMode, Shared};
 
 /// The machine that the process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +34,7 @@ impl Media for SystemMedia {
                 options.write(true).create_new(true);
             }
         }
-        Ok(Arc::new(SystemFile(options.open(path)?)))
+        Ok(Arc::new(SystemFile { file: options.open(path)?, stores: OnceLock::new() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -107,11 +107,7 @@ impl Media for SystemMedia {
 
     fn check_dir(&self, path: &Path) -> io::Result<()> {
         let file = fs::File::open(path)?;
-        // SAFETY: `statfs` is plain old data, for which zeros are valid.
-        let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
-        // SAFETY: the descriptor is open and `stat` is a valid place to write to.
-        check(unsafe { libc::fstatfs(file.as_raw_fd(), &mut stat) })?;
-        let network = match stat.f_type as u32 {
+        let network = match file_system(&file)? {
             0x6969 => "NFS",
             0xFF53_4D42 | 0xFE53_4D42 | 0x517B => "SMB",
             0x0102_1997 => "9p",
@@ -137,28 +133,78 @@ impl Media for SystemMedia {
 }
 
 #[derive(Debug)]
-struct SystemFile(fs::File);
+struct SystemFile {
+    file: fs::File,
+    /// The file as memory that is written to, once it was asked for; none where it can't be.
+    stores: OnceLock<Option<Mapping>>,
+}
+
+impl SystemFile {
+    /// The file as memory to write to, unless that can't be or has failed.
+    fn stores(&self) -> Option<&Mapping> {
+        let make = || {
+            if !overwrites_in_place(&self.file).unwrap_or(false) {
+                return None;
+            }
+            Mapping::new(&self.file, self.file.metadata().ok()?.len(), true).ok().flatten()
+        };
+        self.stores.get_or_init(make).as_ref().filter(|mapping| !mapping.failed())
+    }
+}
 
 impl File for SystemFile {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(into, offset)
+        self.file.read_at(into, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
+        self.file.write_at(bytes, offset)
+    }
+
+    fn map(&self, length: u64) -> io::Result<Option<Mapping>> {
+        Mapping::new(&self.file, length, false)
+    }
+
+    fn store(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if let Some(mapping) = self.stores()
+            && usize::try_from(offset).is_ok_and(|at| mapping.write(at, bytes))
+            && !mapping.failed()
+        {
+            return Ok(());
+        }
+        // Here the kernel says what is wrong, if anything is.
+        self.write_all_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
+}
+
+/// Whether the file system writes a page that has a place on the disk where it was: then a store
+/// into it needs no space. Others may find the disk full only when it is written back.
+fn overwrites_in_place(file: &fs::File) -> io::Result<bool> {
+    const EXT: u32 = 0xEF53;
+    const XFS: u32 = 0x5846_5342;
+    const TMPFS: u32 = 0x0102_1994;
+    Ok(matches!(file_system(file)?, EXT | XFS | TMPFS))
+}
+
+/// The magic number of the file system that a file is on.
+fn file_system(file: &fs::File) -> io::Result<u32> {
+    // SAFETY: `statfs` is plain old data, for which zeros are valid.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open and `stat` is a valid place to write to.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), &mut stat) })?;
+    Ok(stat.f_type as u32)
 }
 
 /// Descriptors of lock files, which a fork's child closes: an open-file-description lock would
@@ -252,17 +298,17 @@ fn lock_of(byte: u64, kind: libc::c_int) -> libc::flock {
 }
 
 #[derive(Debug)]
-struct Mapping {
+struct SharedMemory {
     address: *mut u8,
     length: usize,
 }
 
 // SAFETY: the mapping is plain memory; what is done with it is up to those who use the pointer.
-unsafe impl Send for Mapping {}
+unsafe impl Send for SharedMemory {}
 // SAFETY: as above.
-unsafe impl Sync for Mapping {}
+unsafe impl Sync for SharedMemory {}
 
-impl Shared for Mapping {
+impl Shared for SharedMemory {
     fn as_ptr(&self) -> *mut u8 {
         self.address
     }
@@ -272,7 +318,7 @@ impl Shared for Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl Drop for SharedMemory {
     fn drop(&mut self) {
         // SAFETY: `map` made this mapping, and nobody uses it past `self`.
         unsafe { libc::munmap(self.address.cast(), self.length) };
@@ -297,7 +343,7 @@ fn map(file: &fs::File, length: usize) -> io::Result<Arc<dyn Shared>> {
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    Ok(Arc::new(Mapping { address: address.cast(), length }))
+    Ok(Arc::new(SharedMemory { address: address.cast(), length }))
 }
 
 fn allocate(file: &fs::File, length: usize) -> io::Result<()> {

@@ -10,7 +10,7 @@ use millpond_core::{Epoch, Extent, Result};
 
 use super::{
     Entry, EntryRef, Run,
-    block::{Block, Record},
+    block::{Block, Placed},
 };
 use crate::wire::Malformed;
 
@@ -23,9 +23,8 @@ pub(crate) struct RunCursor {
     block: Option<Block>,
     number: usize,
     here: Position,
-    interval: Interval,
     /// Blocks that couldn't be read.
-    damaged: Vec<usize>,
+    lost: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,27 +38,12 @@ enum Stand {
 /// A record of the loaded block.
 #[derive(Debug, Default)]
 struct Position {
+    /// Its number in the block.
     place: usize,
-    record: Record,
+    record: Placed,
+    /// Begins with what all keys of the block begin with. On damage, the block's bound.
     key: Vec<u8>,
     extents: Vec<Extent>,
-}
-
-/// The records from one restart to the next, whose keys can only be told from front to back, kept
-/// for a walk from back to front.
-#[derive(Debug, Default)]
-struct Interval {
-    /// The block and the restart.
-    of: Option<(usize, usize)>,
-    records: Vec<Kept>,
-    keys: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    place: usize,
-    record: Record,
-    key: (usize, usize),
 }
 
 impl RunCursor {
@@ -70,8 +54,7 @@ impl RunCursor {
             block: None,
             number: 0,
             here: Position::default(),
-            interval: Interval::default(),
-            damaged: Vec::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -88,7 +71,14 @@ impl RunCursor {
         if !self.load(number)? {
             return Ok(false);
         }
-        if self.land(key, including)? { Ok(true) } else { self.first_of(number + 1) }
+        let place = self.find(key, including)?;
+        match &self.block {
+            Some(block) if place < block.count() => {
+                let moved = self.here.read(block, place);
+                self.settle(moved)
+            }
+            _ => self.first_of(number + 1),
+        }
     }
 
     /// Goes to the last record at or before `end`; false if there is none.
@@ -105,9 +95,8 @@ impl RunCursor {
             return self.last_before(number);
         }
         // The one wanted is before the first one past it.
-        let past = self.land(key, !including)?;
-        let place = if past { self.here.place } else { usize::MAX };
-        self.step_back(place)
+        let past = self.find(key, !including)?;
+        self.step_back(past)
     }
 
     /// Goes to the next record; false at the end.
@@ -116,8 +105,8 @@ impl RunCursor {
     /// `Corrupt` when its block is damaged; the next call goes on behind that block.
     pub(crate) fn next(&mut self) -> Result<bool> {
         match (self.stand, &self.block) {
-            (Stand::OnRecord, Some(block)) if self.here.record.next < block.end() => {
-                let moved = self.here.read(block, self.here.record.next);
+            (Stand::OnRecord, Some(block)) if self.here.place + 1 < block.count() => {
+                let moved = self.here.read(block, self.here.place + 1);
                 self.settle(moved)
             }
             (Stand::OnRecord, _) => self.first_of(self.number + 1),
@@ -148,10 +137,7 @@ impl RunCursor {
     /// The bound of the block that couldn't be read, if the cursor stands on one: none of its keys is
     /// greater.
     pub(crate) fn damaged(&self) -> Option<&[u8]> {
-        match self.stand {
-            Stand::OnDamage(number) => Some(self.run.index().bound(number)),
-            _ => None,
-        }
+        matches!(self.stand, Stand::OnDamage(_)).then_some(&self.here.key[..])
     }
 
     /// Whether a block that couldn't be read may hold a version of `key` that is newer than `epoch`.
@@ -161,7 +147,7 @@ impl RunCursor {
             self.run.epoch_of(index.epoch_max(*number)) > epoch
                 && (index.find(key)..=index.find_after(key)).contains(number)
         };
-        self.damaged.iter().any(may_hold) && self.run.may_contain(key)
+        self.lost.iter().any(may_hold) && self.run.may_contain(key)
     }
 
     /// The key of the current record.
@@ -185,7 +171,7 @@ impl RunCursor {
     /// The current record; it keeps the block in memory.
     pub(crate) fn entry_owned(&self) -> Entry {
         match &self.block {
-            Some(block) => block.entry_owned(&self.here.record, self.here.extents.clone()),
+            Some(block) => block.entry_owned(&self.here.record, &self.here.extents),
             None => Entry::Tombstone,
         }
     }
@@ -197,15 +183,15 @@ impl RunCursor {
             return Ok(false);
         }
         if self.block.is_none() || self.number != number {
-            self.stand = Stand::OnDamage(number);
-            self.block = None;
-            let block = self.run.block(number);
-            if block.is_err() && !self.damaged.contains(&number) {
-                self.damaged.push(number);
+            let old = self.block.take();
+            match self.run.load(number, old) {
+                Ok(block) => self.here.begin(self.block.insert(block)),
+                Err(error) => {
+                    self.stand_on_damage(number);
+                    return Err(error);
+                }
             }
-            self.block = Some(block?);
             self.number = number;
-            self.interval.of = None;
         }
         Ok(true)
     }
@@ -215,7 +201,7 @@ impl RunCursor {
             return Ok(false);
         }
         let Some(block) = &self.block else { return Ok(false) };
-        let moved = self.here.read(block, block.first());
+        let moved = self.here.read(block, 0);
         self.settle(moved)
     }
 
@@ -228,46 +214,31 @@ impl RunCursor {
         if self.load(before)? { self.step_back(usize::MAX) } else { Ok(false) }
     }
 
-    /// Goes to the last record of the loaded block that begins before `place`, or of the blocks
-    /// before.
+    /// Goes to the last record of the loaded block before number `place`, or of the blocks before.
     fn step_back(&mut self, place: usize) -> Result<bool> {
         let Some(block) = &self.block else { return Ok(false) };
-        let place = place.min(block.end());
-        if place <= block.first() {
+        let Some(before) = place.min(block.count()).checked_sub(1) else {
             return self.last_before(self.number);
-        }
-        let of = (self.number, block.interval_of(place - 1));
-        let mut moved = Ok(());
-        if self.interval.of != Some(of) {
-            moved = self.interval.fill(block, of);
-        }
-        let moved = moved.and_then(|()| self.interval.put(&mut self.here, block, place));
+        };
+        let moved = self.here.read(block, before);
         self.settle(moved)
     }
 
-    /// Goes to the first record of the loaded block at or behind `key`; false if there is none.
-    fn land(&mut self, key: &[u8], including: bool) -> Result<bool> {
-        let Some(block) = &self.block else { return Ok(false) };
+    /// The number of the first record of the loaded block at or behind `key`; their count if there is
+    /// none.
+    fn find(&mut self, key: &[u8], including: bool) -> Result<usize> {
+        let Some(block) = &self.block else { return Ok(0) };
         // From the newest version of the key, or from behind its oldest one.
-        let epoch = if including { u64::MAX } else { 0 };
-        let here = &mut self.here;
-        let mut search = || {
-            let mut place = block.restart(block.interval_before(key, epoch)?);
-            while place < block.end() {
-                here.read(block, place)?;
-                let found = here.key.as_slice();
-                if found > key || including && found == key {
-                    return Ok(true);
-                }
-                place = here.record.next;
+        let found = block.seek(key, if including { u64::MAX } else { 0 }).and_then(|place| {
+            if including || place == block.count() {
+                return Ok(place);
             }
-            Ok(false)
-        };
-        match search() {
-            Ok(true) => self.settle(Ok(())),
-            Ok(false) => Ok(false),
-            Err(what) => self.settle(Err(what)),
-        }
+            // A version of epoch 0 isn't before that.
+            let record = block.record(place)?;
+            let same = key.strip_prefix(block.prefix()) == Some(block.rest(&record));
+            Ok(place + usize::from(same))
+        });
+        found.or_else(|what| self.settle(Err(what)).map(|_| 0))
     }
 
     fn settle(&mut self, moved: Result<(), Malformed>) -> Result<bool> {
@@ -277,64 +248,39 @@ impl RunCursor {
                 Ok(true)
             }
             Err(what) => {
-                self.stand = Stand::OnDamage(self.number);
-                self.damaged.push(self.number);
+                self.stand_on_damage(self.number);
                 Err(self.run.malformed(self.number, what))
             }
         }
     }
+
+    fn stand_on_damage(&mut self, number: usize) {
+        self.stand = Stand::OnDamage(number);
+        if !self.lost.contains(&number) {
+            self.lost.push(number);
+        }
+        self.here.key = self.run.index().bound(number);
+        // What comes next reads its block anew.
+        self.block = None;
+    }
 }
 
 impl Position {
-    /// Goes to the record at `place`, which is a restart or follows the current one.
+    /// Gets ready for the records of a block.
+    fn begin(&mut self, block: &Block) {
+        self.key.clear();
+        self.key.extend_from_slice(block.prefix());
+    }
+
+    /// Goes to a record of the block that it was made ready for.
+    #[inline]
     fn read(&mut self, block: &Block, place: usize) -> Result<(), Malformed> {
         let record = block.record(place)?;
-        if record.shared > self.key.len() {
-            return Err(Malformed("a key shares more than the one before has"));
-        }
-        self.key.truncate(record.shared);
+        self.key.truncate(block.prefix().len());
         self.key.extend_from_slice(block.rest(&record));
         self.place = place;
         self.record = record;
         self.extents.clear();
         block.extents(&record, &mut self.extents)
-    }
-}
-
-impl Interval {
-    fn fill(&mut self, block: &Block, of: (usize, usize)) -> Result<(), Malformed> {
-        self.of = None;
-        self.records.clear();
-        self.keys.clear();
-        let restart = of.1;
-        let last = restart + 1 >= block.restart_count();
-        let end = if last { block.end() } else { block.restart(restart + 1) };
-        let (mut place, mut key) = (block.restart(restart), (0, 0));
-        while place < end {
-            let record = block.record(place)?;
-            if record.shared > key.1 - key.0 {
-                return Err(Malformed("a key shares more than the one before has"));
-            }
-            let start = self.keys.len();
-            self.keys.extend_from_within(key.0..key.0 + record.shared);
-            self.keys.extend_from_slice(block.rest(&record));
-            key = (start, self.keys.len());
-            self.records.push(Kept { place, record, key });
-            place = record.next;
-        }
-        self.of = Some(of);
-        Ok(())
-    }
-
-    /// Puts the cursor on the last record that begins before `place`.
-    fn put(&self, here: &mut Position, block: &Block, place: usize) -> Result<(), Malformed> {
-        let kept = self.records.iter().rev().find(|kept| kept.place < place);
-        let kept = kept.ok_or(Malformed("a restart of a block is out of place"))?;
-        here.place = kept.place;
-        here.record = kept.record;
-        here.key.clear();
-        here.key.extend_from_slice(&self.keys[kept.key.0..kept.key.1]);
-        here.extents.clear();
-        block.extents(&kept.record, &mut here.extents)
     }
 }

@@ -11,7 +11,9 @@
 //!
 //! The checksum is in the footer.
 
-use xxhash_rust::xxh3::xxh3_64;
+use std::sync::Arc;
+
+use crate::media::Mapping;
 
 const BLOCK_BYTES: usize = 32;
 const BITS_PER_KEY: u64 = 10;
@@ -25,35 +27,65 @@ const HALVES: u64 = 1 << 8;
 const SALTS: [u32; 8] =
     [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D, 0x27D4_EB2F, 0x1656_67B1, 0x7FEB_352D, 0x846C_A68B, 0x5851_F42D];
 
-/// The hash of a key, by which filters and tails know it.
-pub(crate) fn hash(key: &[u8]) -> u64 {
-    xxh3_64(key)
-}
+/// A filter.
+#[derive(Debug)]
+pub(super) struct Filter(FilterBytes);
 
-/// A filter, as it is in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Filter(Vec<u8>);
+/// Where the bytes of a filter are.
+#[derive(Debug)]
+pub(super) enum FilterBytes {
+    Own(Vec<u8>),
+    Mapped { mapping: Arc<Mapping>, at: usize, length: usize },
+}
 
 impl Filter {
     /// Takes the bytes of the file, whose checksum was found right.
-    pub(super) fn decode(bytes: Vec<u8>) -> Option<Self> {
-        (!bytes.is_empty() && bytes.len().is_multiple_of(BLOCK_BYTES)).then_some(Self(bytes))
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    pub(super) fn new(bytes: FilterBytes) -> Option<Self> {
+        let length = bytes.length();
+        (length > 0 && length.is_multiple_of(BLOCK_BYTES)).then_some(Self(bytes))
     }
 
     /// False only if no key of this hash was added.
+    #[inline]
     pub(super) fn may_contain(&self, hash: u64) -> bool {
-        let block = &self.0[block_at(hash, self.blocks())..][..BLOCK_BYTES];
-        let mut missing = 0;
-        for (word, salt) in block.chunks_exact(4).zip(SALTS) {
-            missing |= bit(hash, salt) & !word.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+        let at = block_at(hash, (self.0.length() / BLOCK_BYTES) as u64);
+        match &self.0 {
+            FilterBytes::Own(bytes) => {
+                bytes[at..].first_chunk().is_none_or(|block| block_may_contain(block, hash))
+            }
+            FilterBytes::Mapped { mapping, at: start, .. } => {
+                let mut block = [0; BLOCK_BYTES];
+                // A page that can't be read rules nothing out.
+                !mapping.read(start + at, &mut block) || block_may_contain(&block, hash) || mapping.failed()
+            }
         }
-        missing == 0
     }
+}
 
+impl FilterBytes {
+    #[inline]
+    fn length(&self) -> usize {
+        match self {
+            FilterBytes::Own(bytes) => bytes.len(),
+            FilterBytes::Mapped { length, .. } => *length,
+        }
+    }
+}
+
+#[inline]
+fn block_may_contain(block: &[u8; BLOCK_BYTES], hash: u64) -> bool {
+    let mut missing = 0;
+    for (word, salt) in block.as_chunks::<4>().0.iter().zip(SALTS) {
+        missing |= bit(hash, salt) & !u32::from_le_bytes(*word);
+    }
+    missing == 0
+}
+
+/// A filter that is being filled.
+#[derive(Debug)]
+struct Filling(Vec<u8>);
+
+impl Filling {
     fn new(blocks: u64) -> Self {
         Self(vec![0; blocks as usize * BLOCK_BYTES])
     }
@@ -100,7 +132,7 @@ fn bit(hash: u64, salt: u32) -> u32 {
 #[derive(Debug)]
 pub(super) struct FilterBuilder {
     hashes: Vec<u64>,
-    filter: Option<Filter>,
+    filter: Option<Filling>,
     expected: u64,
     keys: u64,
 }
@@ -129,7 +161,8 @@ impl FilterBuilder {
         }
     }
 
-    pub(super) fn finish(mut self) -> Filter {
+    /// The bytes of the filter.
+    pub(super) fn finish(mut self) -> Vec<u8> {
         match self.filter.take() {
             None => self.fill(blocks_for(self.keys)),
             Some(mut filter) => {
@@ -139,11 +172,11 @@ impl FilterBuilder {
                 self.filter = Some(filter);
             }
         }
-        self.filter.unwrap_or_else(|| Filter::new(1))
+        self.filter.unwrap_or_else(|| Filling::new(1)).0
     }
 
     fn fill(&mut self, blocks: u64) {
-        let mut filter = Filter::new(blocks);
+        let mut filter = Filling::new(blocks);
         self.hashes.drain(..).for_each(|hash| filter.add(hash));
         self.hashes = Vec::new();
         self.filter = Some(filter);
@@ -161,13 +194,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::run::key_hash as hash;
+
+    fn decode(bytes: Vec<u8>) -> Filter {
+        Filter::new(FilterBytes::Own(bytes)).expect("a filter")
+    }
 
     proptest! {
         #[test]
         fn what_was_added_passes(keys: BTreeSet<Vec<u8>>, expected in 0..1_000_000u64) {
             let mut builder = FilterBuilder::new(expected);
             keys.iter().for_each(|key| builder.add(hash(key)));
-            let filter = Filter::decode(builder.finish().bytes().to_vec()).expect("a filter");
+            let filter = decode(builder.finish());
             for key in &keys {
                 prop_assert!(filter.may_contain(hash(key)));
             }
@@ -178,7 +216,7 @@ mod tests {
         let mut builder = FilterBuilder::new(expected);
         (0..keys).for_each(|key| builder.add(hash(&key.to_le_bytes())));
         assert_eq!(builder.keys(), keys);
-        let filter = builder.finish();
+        let filter = decode(builder.finish());
         assert!((0..keys).all(|key| filter.may_contain(hash(&key.to_le_bytes()))));
         filter
     }
@@ -192,20 +230,21 @@ mod tests {
         let count = 300_000;
         for expected in [0, count / 2, count, 50 * count] {
             let filter = filled(count, expected);
-            let bits = 8 * filter.bytes().len() as u64 / count;
+            let bits = 8 * filter.0.length() as u64 / count;
             assert!((8..=21).contains(&bits), "{bits} bits a key where {expected} were expected");
             let passing = passing(&filter);
             assert!(passing < 2500, "{passing} of 100,000 pass where {expected} were expected");
         }
         let exact = filled(1000, 0);
-        assert_eq!(exact.bytes().len(), 1280);
+        assert_eq!(exact.0.length(), 1280);
         assert!(passing(&exact) < 2000);
     }
 
     #[test]
     fn an_empty_filter_lets_nothing_pass() {
-        assert_eq!(passing(&FilterBuilder::new(7).finish()), 0);
-        assert_eq!(Filter::decode(Vec::new()), None);
-        assert_eq!(Filter::decode(vec![0; 33]), None);
+        assert_eq!(passing(&decode(FilterBuilder::new(7).finish())), 0);
+        for length in [0, 33] {
+            assert!(Filter::new(FilterBytes::Own(vec![0; length])).is_none());
+        }
     }
 }

@@ -11,36 +11,33 @@
 //! | blocks    |    any | of each: length `v`, greatest epoch (8 bytes), then the   |
 //! |           |        | length `v` of its bound, and the bound                    |
 //!
-//! The checksum is in the footer. In memory an entry takes 28 bytes and its bound.
+//! The checksum is in the footer. In memory a block takes 29 bytes and what tells its bound from its
+//! neighbours'.
 
 use std::cmp::Ordering;
 
 use super::block::common_prefix;
-use crate::wire::{Malformed, Reader, put_varint};
+use crate::{
+    prefetch::prefetch_all,
+    wire::{Malformed, Reader, put_varint},
+};
 
 /// Bytes of an entry with an empty bound.
 const ENTRY_BYTES_MIN: usize = 1 + 8 + 1;
+
+/// Bounds that are searched together; the last ones of such groups are a level of their own.
+const GROUP: usize = 64;
 
 /// The index of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
     first_key: Vec<u8>,
     last_key: Vec<u8>,
-    bounds: Vec<u8>,
-    bound_ends: Vec<u32>,
-    /// Bytes that all bounds begin with.
-    shared: usize,
-    /// Of each bound the eight bytes behind those, greatest first: a search that stays within
-    /// these numbers touches a tenth of the memory.
-    heads: Vec<u64>,
-    blocks: Vec<BlockPlace>,
-    end: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct BlockPlace {
-    offset: u64,
-    epoch_max: u64,
+    /// The bounds of all blocks, then of each level the last ones of the groups of the level below.
+    levels: Vec<Level>,
+    /// Where each block begins, and the last one ends.
+    offsets: Vec<u64>,
+    epochs_max: Vec<u64>,
 }
 
 impl Index {
@@ -54,60 +51,56 @@ impl Index {
 
     /// How many blocks there are.
     pub(super) fn count(&self) -> usize {
-        self.blocks.len()
+        self.epochs_max.len()
     }
 
     /// The offset and length of a block.
     pub(super) fn place(&self, block: usize) -> (u64, usize) {
-        let offset = self.blocks[block].offset;
-        let end = self.blocks.get(block + 1).map_or(self.end, |next| next.offset);
+        let (offset, end) = (self.offsets[block], self.offsets[block + 1]);
         (offset, (end - offset) as usize)
     }
 
     pub(super) fn epoch_max(&self, block: usize) -> u64 {
-        self.blocks[block].epoch_max
+        self.epochs_max[block]
     }
 
-    pub(super) fn bound(&self, block: usize) -> &[u8] {
-        let start = block.checked_sub(1).map_or(0, |before| self.bound_ends[before]);
-        &self.bounds[start as usize..self.bound_ends[block] as usize]
+    /// The bound of a block.
+    pub(super) fn bound(&self, block: usize) -> Vec<u8> {
+        self.levels
+            .first()
+            .map(|level| [level.prefix(block / GROUP), level.rest(block)].concat())
+            .unwrap_or_default()
+    }
+
+    /// How the bound of a block compares with `key`.
+    pub(super) fn compare_bound(&self, block: usize, key: &[u8]) -> Ordering {
+        self.levels.first().map_or(Ordering::Less, |level| level.compare(block, key))
     }
 
     /// The first block that may hold `key` or a greater one; [`Index::count`] if none does.
     pub(super) fn find(&self, key: &[u8]) -> usize {
-        self.partition(key, |bound| bound < key)
+        self.partition(key, Ordering::is_lt)
     }
 
     /// The first block that may hold a key greater than `key`.
     pub(super) fn find_after(&self, key: &[u8]) -> usize {
-        self.partition(key, |bound| bound <= key)
+        self.partition(key, Ordering::is_le)
     }
 
-    /// The first block of whose bound `before` does not hold, where it may hold of bounds up to
-    /// `key` only.
-    fn partition(&self, key: &[u8], before: impl Fn(&[u8]) -> bool) -> usize {
-        let (Some(first), Some(rest)) = (self.blocks.first().map(|_| self.bound(0)), key.get(self.shared..))
-        else {
-            // The key is shorter than what all bounds begin with.
-            return if self.count() > 0 && before(self.bound(0)) { self.count() } else { 0 };
-        };
-        match key[..self.shared].cmp(&first[..self.shared]) {
-            Ordering::Less => return 0,
-            Ordering::Greater => return self.count(),
-            Ordering::Equal => {}
+    /// The first block whose bound doesn't compare with `key` as `before` says.
+    #[inline]
+    fn partition(&self, key: &[u8], before: impl Fn(Ordering) -> bool) -> usize {
+        let mut group = 0;
+        for (depth, level) in self.levels.iter().enumerate().rev() {
+            let Some(place) = level.partition(group, key, &before) else {
+                // Only the last group of all ends before the key: in the others there is one, or
+                // the level above would have led elsewhere.
+                debug_assert!(depth + 1 == self.levels.len());
+                return self.count();
+            };
+            group = place;
         }
-        let head = head(rest);
-        let mut low = self.heads.partition_point(|&other| other < head);
-        let mut high = low + self.heads[low..].partition_point(|&other| other == head);
-        while low < high {
-            let middle = low.midpoint(high);
-            if before(self.bound(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        group
     }
 
     /// Reads the index of a run whose blocks fill the file from `start` to `end`.
@@ -122,34 +115,128 @@ impl Index {
         if count > reader.0.len() / ENTRY_BYTES_MIN || bytes.len() > u32::MAX as usize {
             return Err(Malformed("the index names more blocks than it has room for"));
         }
-        let mut index = Self { first_key, last_key, end, ..Self::default() };
-        index.bound_ends.reserve_exact(count);
-        index.blocks.reserve_exact(count);
+        let mut index = Self { first_key, last_key, ..Self::default() };
+        index.offsets.reserve_exact(count + 1);
+        index.epochs_max.reserve_exact(count);
+        let mut bounds: Vec<&[u8]> = Vec::with_capacity(count);
         let mut offset = start;
-        for number in 0..count {
+        for _ in 0..count {
             let length = reader.varint()?;
             if !(block_bytes.min as u64..=block_bytes.max as u64).contains(&length) || length > end - offset {
                 return Err(Malformed("the index names a block of an impossible length"));
             }
-            index.blocks.push(BlockPlace { offset, epoch_max: reader.u64()? });
+            index.offsets.push(offset);
+            index.epochs_max.push(reader.u64()?);
             offset += length;
             let bound_length = reader.length()?;
-            index.bounds.extend_from_slice(reader.bytes(bound_length)?);
-            index.bound_ends.push(index.bounds.len() as u32);
-            if number > 0 && index.bound(number) < index.bound(number - 1) {
+            let bound = reader.bytes(bound_length)?;
+            if bounds.last().is_some_and(|before| bound < *before) {
                 return Err(Malformed("the blocks of the index are out of order"));
             }
+            bounds.push(bound);
         }
+        index.offsets.push(offset);
         if offset != end || !reader.is_empty() {
             return Err(Malformed("the index doesn't name all blocks"));
         }
-        index.bounds.shrink_to_fit();
-        if let Some(last) = count.checked_sub(1) {
-            index.shared = common_prefix(index.bound(0), index.bound(last));
-            index.heads = (0..count).map(|block| head(&index.bound(block)[index.shared..])).collect();
+        while !bounds.is_empty() {
+            index.levels.push(Level::new(&bounds));
+            if bounds.len() <= GROUP {
+                break;
+            }
+            bounds = bounds.chunks(GROUP).filter_map(|group| group.last().copied()).collect();
         }
         Ok(index)
     }
+}
+
+/// Bounds in order, in groups: of each group what all its bounds begin with is kept once.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Level {
+    /// Of each bound the eight bytes behind what its group begins with, greatest first: a search
+    /// that these numbers decide touches little memory.
+    heads: Vec<u64>,
+    /// What of each bound comes behind what its group begins with.
+    rests: Vec<u8>,
+    rest_ends: Vec<u32>,
+    prefixes: Vec<u8>,
+    prefix_ends: Vec<u32>,
+}
+
+impl Level {
+    fn new(bounds: &[&[u8]]) -> Self {
+        let mut level = Self::default();
+        level.heads.reserve_exact(bounds.len());
+        level.rest_ends.reserve_exact(bounds.len());
+        for group in bounds.chunks(GROUP) {
+            let (first, last) = (group[0], group[group.len() - 1]);
+            let shared = common_prefix(first, last);
+            level.prefixes.extend_from_slice(&first[..shared]);
+            level.prefix_ends.push(level.prefixes.len() as u32);
+            for bound in group {
+                level.heads.push(head(&bound[shared..]));
+                level.rests.extend_from_slice(&bound[shared..]);
+                level.rest_ends.push(level.rests.len() as u32);
+            }
+        }
+        level.prefixes.shrink_to_fit();
+        level.rests.shrink_to_fit();
+        level
+    }
+
+    fn prefix(&self, group: usize) -> &[u8] {
+        slice_of(&self.prefixes, &self.prefix_ends, group)
+    }
+
+    fn rest(&self, place: usize) -> &[u8] {
+        slice_of(&self.rests, &self.rest_ends, place)
+    }
+
+    /// How a bound compares with `key`.
+    fn compare(&self, place: usize, key: &[u8]) -> Ordering {
+        let prefix = self.prefix(place / GROUP);
+        match key.split_at_checked(prefix.len()) {
+            Some((begins, rest)) => prefix.cmp(begins).then_with(|| self.rest(place).cmp(rest)),
+            None => prefix.cmp(key).then(Ordering::Greater),
+        }
+    }
+
+    /// The first bound of a group that doesn't compare with `key` as `before` says.
+    #[inline]
+    fn partition(&self, group: usize, key: &[u8], before: &impl Fn(Ordering) -> bool) -> Option<usize> {
+        let (start, end) = (group * GROUP, self.heads.len().min((group + 1) * GROUP));
+        // At once, instead of one after the other as the search comes to them.
+        prefetch_all(&self.heads[start..end]);
+        let prefix = self.prefix(group);
+        let rest = match key.split_at_checked(prefix.len()) {
+            Some((begins, rest)) => match prefix.cmp(begins) {
+                Ordering::Less => return None,
+                Ordering::Equal => rest,
+                Ordering::Greater => return Some(start),
+            },
+            // Where it isn't less it is shorter, and before all of them.
+            None if prefix < key => return None,
+            None => return Some(start),
+        };
+        let heads = &self.heads[start..end];
+        let head = head(rest);
+        let mut low = heads.partition_point(|&other| other < head);
+        let mut high = low + heads[low..].iter().take_while(|&&other| other == head).count();
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.rest(start + middle).cmp(rest)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        (start + low < end).then_some(start + low)
+    }
+}
+
+fn slice_of<'a>(bytes: &'a [u8], ends: &[u32], place: usize) -> &'a [u8] {
+    let start = place.checked_sub(1).map_or(0, |before| ends[before]);
+    &bytes[start as usize..ends[place] as usize]
 }
 
 /// The first eight bytes as a number, so that smaller strings have smaller or equal ones.
@@ -224,7 +311,7 @@ mod tests {
     }
 
     fn blocks() -> impl Strategy<Value = Vec<(Vec<u8>, usize, u64)>> {
-        let bounds = prop::collection::btree_set(prop::collection::vec(0..4u8, 0..6), 0..40);
+        let bounds = prop::collection::btree_set(prop::collection::vec(0..4u8, 0..6), 0..600);
         (bounds, 1..5000usize, any::<u64>()).prop_map(|(bounds, length, epoch)| {
             bounds.into_iter().map(|bound| (bound, length, epoch)).collect()
         })
@@ -240,7 +327,8 @@ mod tests {
             let mut offset = 48;
             for (number, (bound, length, epoch_max)) in blocks.iter().enumerate() {
                 prop_assert_eq!(index.place(number), (offset, *length));
-                prop_assert_eq!(index.bound(number), &bound[..]);
+                prop_assert_eq!(&index.bound(number), bound);
+                prop_assert_eq!(index.compare_bound(number, &key), bound.cmp(&key));
                 prop_assert_eq!(index.epoch_max(number), *epoch_max);
                 offset += *length as u64;
             }

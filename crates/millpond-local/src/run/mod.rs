@@ -11,7 +11,8 @@
 //! | part          | bytes     | content                                            |
 //! |---------------|----------:|----------------------------------------------------|
 //! | header        | 48        | see `identity`                                     |
-//! | data blocks   | ~4096 each| see `block`; each begins where the one before ends |
+//! | data blocks   | ~4096 each| see `block` and `record`; each begins where the one|
+//! |               |           | before ends                                        |
 //! | filter        | 32 n      | see `filter`                                       |
 //! | index         | any       | see `index`                                        |
 //! | footer        | 104       | see `footer`                                       |
@@ -23,23 +24,26 @@ mod footer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod index;
+mod lookup;
+mod mapped;
 mod reader;
+mod record;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use bytes::Bytes;
 use millpond_core::{Epoch, Extent};
+use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use block::Block;
 pub(crate) use cursor::RunCursor;
-pub(crate) use filter::hash as key_hash;
 pub(crate) use reader::Run;
 pub(crate) use writer::{RunSummary, RunWriter};
 
 use crate::{identity::FileKind, log::LogPlace};
 
-static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 2, name: "sorted run" };
+static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 3, name: "sorted run" };
 
 /// The number of a run in its container, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +54,12 @@ impl RunId {
     pub(crate) fn file_name(self) -> String {
         format!("{:016x}.run", self.0)
     }
+}
+
+/// The hash of a key, by which runs and tails know it: computed once, it serves all of them.
+#[inline]
+pub(crate) fn key_hash(key: &[u8]) -> u64 {
+    xxh3_64(key)
 }
 
 /// What a version of a key holds.
@@ -65,7 +75,7 @@ pub(crate) enum EntryRef<'a> {
     Damaged(LogPlace),
 }
 
-/// An [`EntryRef`] that stays; its value is a slice of the cached block.
+/// An [`EntryRef`] that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Put { value: Bytes, extents: Vec<Extent> },

@@ -11,11 +11,14 @@ use millpond_core::{Damage, Epoch, Result};
 use uuid::Uuid;
 
 use super::{
-    Found, KIND, RunCursor, RunId, RunSummary,
-    block::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, Lookup},
-    filter::{self, Filter},
+    Entry, Found, KIND, RunCursor, RunId, RunSummary,
+    block::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, place_of},
+    filter::{Filter, FilterBytes},
     footer::{FOOTER_BYTES, Footer, Section},
     index::{Index, Sizes},
+    key_hash,
+    lookup::{Source as _, Wanted, find},
+    mapped::MappedRun,
 };
 use crate::{
     cache::BlockCache,
@@ -24,7 +27,8 @@ use crate::{
     wire::Malformed,
 };
 
-/// A run that is read. Index and filter are in memory, blocks in the cache.
+/// A run that is read. The index is in memory; filter and blocks are where the file is mapped, else
+/// the filter is in memory too, and blocks are in the cache.
 #[derive(Debug)]
 pub(crate) struct Run {
     file: Arc<dyn File>,
@@ -34,12 +38,14 @@ pub(crate) struct Run {
     index: Index,
     /// None where the filter is damaged: then every key of the range may be there.
     filter: Option<Filter>,
+    mapped: Option<MappedRun>,
     cache: Arc<BlockCache>,
 }
 
 impl Run {
     /// Opens a run and verifies its footer, index and filter. `inherited` is the epoch of every
-    /// record of a run that was written, with epoch 0, before its commit's epoch was known.
+    /// record of a run that was written, with epoch 0, before its commit's epoch was known. With
+    /// `mapped` the file is mapped, where the medium can do so.
     ///
     /// # Errors
     /// `NotFound` when there is no such file; `Corrupt` and `Incompatible` when it can't be
@@ -51,13 +57,15 @@ impl Run {
         container: Uuid,
         inherited: Option<Epoch>,
         cache: &Arc<BlockCache>,
+        mapped: bool,
     ) -> Result<Run> {
         let identity = Identity::new(&KIND, path, container, id.0);
         let file = media.open(path, OpenMode::Read).map_err(|error| identity.io("open", error))?;
         let parts = Parts { file: &*file, identity: &identity };
         let (footer, bytes) = parts.footer()?;
         let index = parts.index(&footer)?;
-        let filter = parts.filter(&footer).ok();
+        let mapped = if mapped { MappedRun::new(&*file, bytes, index.count()) } else { None };
+        let filter = parts.filter(&footer, mapped.as_ref()).ok();
         if inherited.is_some() && footer.epoch_max != 0 {
             let what = "the run's records have epochs, where they were to inherit one";
             return Err(identity.corrupt(footer.offset(), what));
@@ -71,7 +79,7 @@ impl Run {
             first_key: index.first_key().to_vec(),
             last_key: index.last_key().to_vec(),
         };
-        Ok(Run { file, identity, summary, inherited, index, filter, cache: cache.clone() })
+        Ok(Run { file, identity, summary, inherited, index, filter, mapped, cache: cache.clone() })
     }
 
     /// What the run holds.
@@ -84,34 +92,65 @@ impl Run {
     /// # Errors
     /// `Corrupt` when the block that would hold it is damaged.
     pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
-        if at < self.summary.epoch_min || !self.may_contain(key) {
+        self.get_hashed(key, key_hash(key), at)
+    }
+
+    /// As [`Run::get`], with the key's [`key_hash`].
+    pub(crate) fn get_hashed(&self, key: &[u8], hash: u64, at: Epoch) -> Result<Option<Found>> {
+        if at < self.summary.epoch_min || !self.may_contain_hashed(key, hash) {
             return Ok(None);
         }
-        for number in self.index.find(key)..self.index.count() {
-            let block = self.block(number)?;
-            let malformed = |what| self.malformed(number, what);
-            match block.find(key, at.0).map_err(malformed)? {
-                Lookup::Found(record) => {
-                    let mut extents = Vec::new();
-                    block.extents(&record, &mut extents).map_err(malformed)?;
-                    let entry = block.entry_owned(&record, extents);
-                    return Ok(Some(Found { epoch: self.epoch_of(record.epoch), entry }));
-                }
-                Lookup::Absent => return Ok(None),
-                // The versions of one key may fill several blocks.
-                Lookup::Beyond if self.index.bound(number) == key => {}
-                Lookup::Beyond => return Ok(None),
+        let wanted = Wanted { key, hash, epoch: at.0 };
+        let mut number = self.index.find(key);
+        while number < self.index.count() {
+            if let Some((epoch, entry)) = self.find_in(number, &wanted)? {
+                return Ok(Some(Found { epoch: self.epoch_of(epoch), entry }));
             }
+            // The versions of one key may fill several blocks.
+            if self.index.compare_bound(number, key).is_ne() {
+                break;
+            }
+            number += 1;
         }
         Ok(None)
     }
 
+    /// Looks for a version in one block.
+    #[inline]
+    fn find_in(&self, number: usize, wanted: &Wanted<'_>) -> Result<Option<(u64, Entry)>> {
+        let place = self.index.place(number);
+        let seed = place_of(&self.identity, place.0);
+        if let Some(mapped) = self.mapped(number)? {
+            let found = find(&mapped.block(place), seed, wanted);
+            if mapped.is_sound() {
+                return found.map_err(|what| self.malformed(number, what));
+            }
+        }
+        find(self.block(number)?.bytes(), seed, wanted).map_err(|what| self.malformed(number, what))
+    }
+
+    /// The mapped file, where it can be read and the block was verified.
+    #[inline]
+    fn mapped(&self, number: usize) -> Result<Option<&MappedRun>> {
+        let Some(mapped) = self.mapped.as_ref().filter(|mapped| mapped.is_sound()) else { return Ok(None) };
+        if !mapped.is_verified(number) {
+            self.read_block(number, Vec::new())?;
+            mapped.set_verified(number);
+        }
+        Ok(Some(mapped))
+    }
+
     /// False only if the run holds no version of `key`.
     pub(crate) fn may_contain(&self, key: &[u8]) -> bool {
+        self.may_contain_hashed(key, key_hash(key))
+    }
+
+    #[inline]
+    fn may_contain_hashed(&self, key: &[u8], hash: u64) -> bool {
         let in_range = self.summary.records > 0
             && self.summary.first_key.as_slice() <= key
             && key <= self.summary.last_key.as_slice();
-        in_range && self.filter.as_ref().is_none_or(|filter| filter.may_contain(filter::hash(key)))
+        in_range && self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
     }
 
     /// A cursor over all versions of all keys, before the first one.
@@ -129,17 +168,19 @@ impl Run {
             if self.epoch_of(self.index.epoch_max(number)) <= since {
                 continue;
             }
-            let block = self.block(number)?;
+            let block = self.load(number, None)?;
             let malformed = |what| self.malformed(number, what);
-            let mut place = block.first();
-            while place < block.end() {
+            for place in 0..block.count() {
                 let record = block.record(place).map_err(malformed)?;
-                key.truncate(record.shared);
+                if self.epoch_of(record.epoch) <= since {
+                    continue;
+                }
+                key.clear();
+                key.extend_from_slice(block.prefix());
                 key.extend_from_slice(block.rest(&record));
-                if self.epoch_of(record.epoch) > since && is_between(&key, start, end) {
+                if is_between(&key, start, end) {
                     return Ok(true);
                 }
-                place = record.next;
             }
         }
         Ok(false)
@@ -157,7 +198,7 @@ impl Run {
                 if let Err(error) = parts.index(&footer) {
                     report(self.identity.damage(footer.index.offset, error));
                 }
-                if let Err(error) = parts.filter(&footer) {
+                if let Err(error) = parts.filter(&footer, None) {
                     report(self.identity.damage(footer.filter.offset, error));
                 }
             }
@@ -166,7 +207,7 @@ impl Run {
         for number in 0..self.index.count() {
             let (offset, length) = self.index.place(number);
             read += length as u64;
-            let checked = self.read_block(number).and_then(|block| {
+            let checked = self.read_block(number, Vec::new()).and_then(|block| {
                 self.check_block(number, &block, &mut last).map_err(|what| self.malformed(number, what))
             });
             if let Err(error) = checked {
@@ -185,13 +226,35 @@ impl Run {
         self.inherited.unwrap_or(Epoch(stored))
     }
 
+    /// A block in memory of its own, for those who look at all of it. A mapped one is copied, and
+    /// verified again on the copy. The memory of `old` is used again if possible.
+    pub(super) fn load(&self, number: usize, old: Option<Block>) -> Result<Block> {
+        let Some(mapped) = self.mapped.as_ref().filter(|mapped| mapped.is_sound()) else {
+            return self.block(number);
+        };
+        let mut memory = old.and_then(Block::into_memory).unwrap_or_default();
+        let place = self.index.place(number);
+        if mapped.is_verified(number) {
+            memory.resize(place.1, 0);
+            let copied = mapped.block(place).copy(0, &mut memory);
+            let block = copied.and_then(|()| Block::open(Bytes::from(memory), &self.identity, place.0));
+            if mapped.is_sound() {
+                return block.map_err(|what| self.malformed(number, what));
+            }
+            return self.block(number);
+        }
+        let block = self.read_block(number, memory)?;
+        mapped.set_verified(number);
+        Ok(block)
+    }
+
     /// A block, from the cache or the file.
-    pub(super) fn block(&self, number: usize) -> Result<Block> {
+    fn block(&self, number: usize) -> Result<Block> {
         let (offset, _) = self.index.place(number);
         if let Some(block) = self.cache.get(self.identity.binding(), offset) {
             return Ok(block);
         }
-        let block = self.read_block(number)?;
+        let block = self.read_block(number, Vec::new())?;
         self.cache.insert(self.identity.binding(), offset, block.clone());
         Ok(block)
     }
@@ -200,11 +263,13 @@ impl Run {
         self.identity.corrupt(self.index.place(block).0, what)
     }
 
-    fn read_block(&self, number: usize) -> Result<Block> {
+    /// Reads a block from the file into `memory`, and verifies it.
+    fn read_block(&self, number: usize, mut memory: Vec<u8>) -> Result<Block> {
         let (offset, length) = self.index.place(number);
         let parts = Parts { file: &*self.file, identity: &self.identity };
-        let bytes = Bytes::from(parts.read(offset, length)?);
-        Block::open(bytes, &self.identity, offset).map_err(|what| self.malformed(number, what))
+        memory.resize(length, 0);
+        parts.read_into(offset, &mut memory)?;
+        Block::open(Bytes::from(memory), &self.identity, offset).map_err(|what| self.malformed(number, what))
     }
 
     /// Whether a verified block keeps the invariants that searches rely on; `last` is the last
@@ -215,19 +280,18 @@ impl Run {
         block: &Block,
         last: &mut Option<(Vec<u8>, u64)>,
     ) -> Result<(), Malformed> {
-        let mut place = block.first();
         let mut extents = Vec::new();
-        while place < block.end() {
+        let seed = place_of(&self.identity, self.index.place(number).0);
+        for place in 0..block.count() {
             let record = block.record(place)?;
-            let (mut key, _) = last.clone().unwrap_or_default();
-            key.truncate(record.shared);
-            key.extend_from_slice(block.rest(&record));
+            let key = [block.prefix(), block.rest(&record)].concat();
+            block.check_lookup(place, &key, seed)?;
             block.extents(&record, &mut extents)?;
             let in_order = last.as_ref().is_none_or(|(last_key, last_epoch)| {
                 (last_key.as_slice(), *last_epoch) < (&key, 0)
                     || (*last_key == key && *last_epoch > record.epoch)
             });
-            if !in_order || key.as_slice() > self.index.bound(number) {
+            if !in_order || self.index.compare_bound(number, &key).is_lt() {
                 return Err(Malformed("a record is out of order"));
             }
             if record.epoch > self.index.epoch_max(number) {
@@ -238,7 +302,6 @@ impl Run {
             }
             extents.clear();
             *last = Some((key, record.epoch));
-            place = record.next;
         }
         Ok(())
     }
@@ -296,10 +359,15 @@ impl Parts<'_> {
             .map_err(|what| self.identity.corrupt(footer.index.offset, what))
     }
 
-    fn filter(self, footer: &Footer) -> Result<Filter> {
+    /// The filter, in memory or where it is mapped.
+    fn filter(self, footer: &Footer, mapped: Option<&MappedRun>) -> Result<Filter> {
         let bytes = self.section(footer.filter, "the filter")?;
         let refuse = || self.identity.corrupt(footer.filter.offset, "the filter has an impossible length");
-        Filter::decode(bytes).ok_or_else(refuse)
+        let bytes = match mapped {
+            Some(mapped) => mapped.filter(footer.filter.offset, footer.filter.length),
+            None => FilterBytes::Own(bytes),
+        };
+        Filter::new(bytes).ok_or_else(refuse)
     }
 
     /// Reads a part that the footer names, which lies within the file.
@@ -313,8 +381,13 @@ impl Parts<'_> {
 
     fn read(self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length];
-        match self.file.read_exact_at(&mut bytes, offset) {
-            Ok(()) => Ok(bytes),
+        self.read_into(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_into(self, offset: u64, into: &mut [u8]) -> Result<()> {
+        match self.file.read_exact_at(into, offset) {
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(self.identity.corrupt(offset, "the run is cut off"))
             }

@@ -9,16 +9,21 @@ use uuid::Uuid;
 
 use super::{
     EntryRef, KIND, RunId,
-    block::{BLOCK_BYTES, BlockBuilder},
-    filter::{self, FilterBuilder},
+    block::BlockBuilder,
+    filter::FilterBuilder,
     footer::{Footer, Section},
     index::{IndexBuilder, bound_between},
+    key_hash,
 };
 use crate::{
     identity::{HEADER_BYTES, Identity},
     media::{File, FileExt, Media, OpenMode},
 };
 
+/// Blocks are about as long, and end where a page of as many bytes does.
+const BLOCK_BYTES: u64 = 4096;
+/// Bytes of a page that are left empty, so that the next block begins with a page.
+const FILL_BYTES: u64 = 256;
 /// Bytes collected before they are written to the file.
 const BUFFER_BYTES: usize = 256 << 10;
 /// No key is longer: a partition and a sort key, with what an encoding may add.
@@ -84,7 +89,7 @@ impl RunWriter {
     ) -> Result<Self> {
         let identity = Identity::new(&KIND, path, container, id.0);
         let file = media.open(path, OpenMode::Create).map_err(|error| identity.io("create", error))?;
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 2 * BLOCK_BYTES);
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 2 * BLOCK_BYTES as usize);
         buffer.extend_from_slice(&identity.header());
         Ok(Self {
             media: media.clone(),
@@ -127,17 +132,19 @@ impl RunWriter {
                 ));
             }
         }
-        if !self.block.is_empty() && self.block.length() + size_of_record(key, entry) > BLOCK_BYTES {
+        let room = (self.block_end() - self.position()) as usize;
+        if !self.block.is_empty() && self.block.length_with(key, size_of_content(entry)) > room {
             let bound = bound_between(self.block.last_key(), key).to_vec();
             self.end_block(&bound)?;
         }
         if self.records == 0 {
             self.first_key = key.to_vec();
         }
+        let hash = key_hash(key);
         if order == Ordering::Greater {
-            self.filter.add(filter::hash(key));
+            self.filter.add(hash);
         }
-        self.block.add(key, epoch.0, entry);
+        self.block.add(key, hash, epoch.0, entry);
         self.records += 1;
         self.last_epoch = epoch.0;
         self.block_epoch_max = self.block_epoch_max.max(epoch.0);
@@ -162,7 +169,7 @@ impl RunWriter {
         }
         let keys = self.filter.keys();
         let filter = std::mem::replace(&mut self.filter, FilterBuilder::new(0)).finish();
-        let filter = self.section(filter.bytes())?;
+        let filter = self.section(&filter)?;
         let index = std::mem::take(&mut self.index).finish(&self.first_key, &last_key);
         let index = self.section(&index)?;
         let (records, epoch_min, epoch_max) = (self.records, self.epoch_min, self.epoch_max);
@@ -184,10 +191,17 @@ impl RunWriter {
 
     fn end_block(&mut self, bound: &[u8]) -> Result<()> {
         let offset = self.position();
-        let length = self.block.finish(&mut self.buffer, &self.identity, offset);
+        let ends = (self.block_end(), FILL_BYTES);
+        let length = self.block.finish(&mut self.buffer, &self.identity, offset, ends);
         self.index.add(length, self.block_epoch_max, bound);
         self.block_epoch_max = 0;
         if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Where in the file the block that is being filled is to end: with the first page that leaves it
+    /// half a page of room or more.
+    fn block_end(&self) -> u64 {
+        (self.position() + BLOCK_BYTES / 2).next_multiple_of(BLOCK_BYTES)
     }
 
     fn section(&mut self, bytes: &[u8]) -> Result<Section> {
@@ -257,11 +271,12 @@ fn check_size(key: &[u8], entry: EntryRef<'_>) -> Result<()> {
     Ok(())
 }
 
-/// About how many bytes a record adds to a block.
-fn size_of_record(key: &[u8], entry: EntryRef<'_>) -> usize {
-    let content = match entry {
-        EntryRef::Put { value, extents } => value.len() + 12 * extents.len(),
-        EntryRef::Tombstone | EntryRef::Counter(_) | EntryRef::Damaged(_) => 0,
-    };
-    key.len() + content + 8
+/// At most how many bytes a record has beside its key and its checksum, but for extents an estimate.
+fn size_of_content(entry: EntryRef<'_>) -> usize {
+    const EPOCH_AND_TAG_BYTES: usize = 6;
+    EPOCH_AND_TAG_BYTES
+        + match entry {
+            EntryRef::Put { value, extents } => value.len() + 12 * extents.len(),
+            EntryRef::Tombstone | EntryRef::Counter(_) | EntryRef::Damaged(_) => 0,
+        }
 }

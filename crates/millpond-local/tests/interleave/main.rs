@@ -83,7 +83,7 @@ mod planted {
 
     #[test]
     fn a_record_that_is_published_before_it_is_written() {
-        assert_noticed(Bug::PublishBeforeWrite, scenarios::processes);
+        assert_noticed(Bug::PublishBeforeRecord, scenarios::processes);
     }
 
     #[test]

@@ -89,6 +89,11 @@ fn rule_3_what_a_dead_holder_left_is_cleared() {
 }
 
 #[test]
+fn rule_3_what_is_published_is_written() {
+    assert_noticed(Bug::PublishBeforeRecord, kills);
+}
+
+#[test]
 fn rule_4_epochs_are_never_reused() {
     assert_noticed(Bug::ReuseIncarnation, power_cuts);
 }

@@ -124,7 +124,7 @@ impl Faults {
             kill.countdown = kill.countdown.saturating_sub(1);
             if kill.countdown == 0 {
                 self.killed = true;
-                let tear = kill.tear.as_mut().filter(|_| kind == OperationKind::Write);
+                let tear = kill.tear.as_mut().filter(|_| kind.tears());
                 return match tear {
                     Some(random) => Verdict::DieAfter(random.below(length + 1) as usize),
                     None => Verdict::Dead,

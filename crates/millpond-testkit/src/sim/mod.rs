@@ -8,7 +8,7 @@
 //!   synced and any subset of the operations since, a rename being atomic. Locks are gone; what
 //!   the file of shared memory holds is anybody's guess.
 //! - **A kill** ([`SimMedia::kill_at`]) ends a process between any two of its calls, or within a
-//!   write. Its locks vanish, the rest stays as it is.
+//!   write; of a store any bytes may be there. Its locks vanish, the rest stays as it is.
 //! - **A failed sync** ([`SimMedia::fail_sync_at`]) leaves the fate of what wasn't synced open for
 //!   good: a later sync doesn't bring it back, since the kernel counts those pages as clean.
 //! - **A failed call, a full disk, short reads and writes, a flipped bit.**

@@ -43,6 +43,7 @@ pub enum OperationKind {
     CheckDir,
     Read,
     Write,
+    Store,
     Sync,
     Length,
     SetLength,
@@ -65,6 +66,7 @@ impl OperationKind {
                 | LockFile
                 | Share
                 | Write
+                | Store
                 | Sync
                 | SetLength
         )
@@ -72,7 +74,12 @@ impl OperationKind {
 
     /// Whether it writes to a file or changes its length.
     pub fn writes(self) -> bool {
-        matches!(self, OperationKind::Write | OperationKind::SetLength)
+        matches!(self, OperationKind::Write | OperationKind::Store | OperationKind::SetLength)
+    }
+
+    /// Whether a part of it may be carried out.
+    pub(super) fn tears(self) -> bool {
+        matches!(self, OperationKind::Write | OperationKind::Store)
     }
 
     /// Whether it asks for bytes or entries to be made safe.

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, MutexGuard},
     time::Duration,
@@ -327,7 +328,7 @@ impl SimFile {
             }
             Verdict::Dead => Err(state.dead(self.media.process)),
             Verdict::PanicAfter(length) => {
-                if kind == OperationKind::Write {
+                if kind.tears() {
                     body(&mut state, length)?;
                 }
                 panic_now(state)
@@ -360,6 +361,23 @@ impl File for SimFile {
         })
     }
 
+    fn store(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.check_writable()?;
+        // Memory is written in pieces, in any order: a process may be killed between two of them.
+        let pieces = pieces(bytes.len(), &mut self.media.machine.state().random);
+        for piece in pieces {
+            let (bytes, offset) = (&bytes[piece.clone()], offset + piece.start as u64);
+            self.call(OperationKind::Store, offset, bytes.len() as u64, |state, length| {
+                if state.disk.room_for(self.node, offset, length as u64)? < length as u64 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                state.disk.file_mut(self.node)?.write(&bytes[..length], offset);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.call(OperationKind::Sync, 0, 0, |state, _| {
             state.disk.file_mut(self.node)?.sync();
@@ -378,6 +396,20 @@ impl File for SimFile {
             Ok(())
         })
     }
+}
+
+/// One to three parts of `length` bytes, in any order.
+fn pieces(length: usize, random: &mut Random) -> Vec<Range<usize>> {
+    let mut ends = vec![random.index(length + 1), random.index(length + 1), length];
+    ends.sort_unstable();
+    let mut start = 0;
+    let mut pieces: Vec<_> = ends.into_iter().map(|end| std::mem::replace(&mut start, end)..end).collect();
+    pieces.retain(|piece| !piece.is_empty());
+    for at in (1..pieces.len()).rev() {
+        let other = random.index(at + 1);
+        pieces.swap(at, other);
+    }
+    pieces
 }
 
 #[derive(Debug)]

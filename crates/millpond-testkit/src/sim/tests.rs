@@ -168,6 +168,37 @@ fn a_kill_may_come_within_a_write() {
 }
 
 #[test]
+fn a_store_comes_in_pieces_that_a_kill_may_part_in_any_order() {
+    let stored: std::collections::BTreeSet<Vec<u8>> = (0..300)
+        .map(|seed| {
+            let machine = SimMachine::new(seed);
+            let process = machine.process();
+            process.create_dir(Path::new("/d")).expect("created");
+            let file = process.open(Path::new("/d/f"), OpenMode::Create).expect("created");
+            file.write_all_at(&[0; 3], 0).expect("written");
+            process.kill_at_torn(1 + seed % 4, seed);
+            match file.store(&[1; 3], 0) {
+                Ok(()) => assert_eq!(content(&machine), [1; 3]),
+                Err(error) => assert!(is_killed(&error)),
+            }
+            content(&machine)
+        })
+        .collect();
+    assert_eq!(stored.len(), 8, "each byte is there or not: {stored:?}");
+    let (machine, process, file) = machine();
+    file.write_all_at(&[0; 4], 0).expect("written");
+    file.sync().expect("synced");
+    file.store(&[1; 4], 0).expect("stored");
+    assert_eq!(content(&machine), [1; 4]);
+    assert_eq!(content(&machine.power_cut_worst()), [0; 4], "nothing of it is synced");
+    machine.full_disk(Some(4096));
+    let full = file.store(&[1; 4], 4096).expect_err("there is no room");
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    process.fail_write_at(1, EIO);
+    assert_eq!(file.store(&[2; 1], 0).expect_err("it fails").raw_os_error(), Some(EIO));
+}
+
+#[test]
 fn locks_belong_to_the_open_file() {
     let (machine, process, _) = machine();
     let path = Path::new("/d/lock");

@@ -23,7 +23,7 @@ use millpond_core::{
 use uuid::Uuid;
 
 pub use self::options::{ContainerOptions, OpenOptions};
-use self::properties::{durability_of, inline_bytes_of};
+use self::properties::{durability_of, inline_bytes_of, mapped_of};
 use crate::{
     catalog,
     container_type::ContainerType,
@@ -117,7 +117,8 @@ impl Container {
             Some(durability) => durability,
             None => durability_of(entry)?,
         };
-        let store_options = StoreOptions { read_only: options.read_only, durability };
+        let mapped = mapped_of(entry)?;
+        let store_options = StoreOptions { read_only: options.read_only, durability, mapped };
         let name = entry.label.as_ref().map_or_else(|| uuid.to_string(), Label::to_string);
         let store = pool
             .store()

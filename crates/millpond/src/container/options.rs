@@ -23,9 +23,9 @@ pub struct ContainerOptions {
     pub log_bytes: Option<u64>,
     /// A directory that is to stand for it: a new one, or an empty one.
     pub path: Option<PathBuf>,
-    /// Properties by name: `durability`, `inline-size`, `label`, `log-size`, `type`. Where a property
-    /// is also given by a field, or by an argument, the two have to agree. The type says what
-    /// `inline-size` is by default.
+    /// Properties by name: `durability`, `inline-size`, `label`, `log-size`, `mapped`, `type`. Where a
+    /// property is also given by a field, or by an argument, the two have to agree. The type says
+    /// what `inline-size` is by default.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -74,6 +74,9 @@ impl ContainerOptions {
         if let Some(class) = durability {
             recorded.insert("durability".to_owned(), properties::durability_text(class).to_owned());
         }
+        if let Some(text) = property("mapped") {
+            recorded.insert("mapped".to_owned(), properties::parse_mapped(text)?.to_string());
+        }
         let entry = ContainerEntry {
             label: label.as_deref().map(Label::new).transpose()?,
             container_type: container_type.to_string(),
@@ -120,6 +123,8 @@ mod tests {
         assert_eq!(entry.properties["durability"], "async");
         let (entry, _) = with("inline-size", "1KiB").describe(None, 7).expect("options");
         assert_eq!(entry.properties["inline-size"], "1024");
+        let (entry, _) = with("mapped", "False").describe(None, 7).expect("options");
+        assert_eq!(entry.properties["mapped"], "false");
         let (entry, _) = with("label", "b").describe(None, 7).expect("options");
         assert_eq!(entry.label.expect("a label").as_str(), "b");
     }
@@ -134,16 +139,26 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_refused() {
-        for options in
-            ["log-size=100KiB", "log-size=2GiB", "inline-size=2049", "inline-size=x", "type=x", "colour=red"]
-                .map(|given| given.split_once('=').expect("a property"))
-                .map(|(name, value)| with(name, value))
+        for options in [
+            "log-size=100KiB",
+            "log-size=2GiB",
+            "inline-size=2049",
+            "inline-size=x",
+            "mapped=1",
+            "type=x",
+            "colour=red",
+        ]
+        .map(|given| given.split_once('=').expect("a property"))
+        .map(|(name, value)| with(name, value))
         {
             let error = options.describe(None, 0).expect_err("malformed");
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
         }
         assert!(with("label", "b").describe(Some("a"), 0).is_err());
         let error = with("colour", "red").describe(None, 0).expect_err("unknown");
-        assert!(error.to_string().contains("durability, inline-size, label, log-size, type"), "{error}");
+        assert!(
+            error.to_string().contains("durability, inline-size, label, log-size, mapped, type"),
+            "{error}"
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::{container_type::ContainerType, properties};
 
 impl Container {
     /// Its properties: `durability`, `inline-size` in bytes, `label` if it has one, `log-size` in
-    /// bytes, and `type`.
+    /// bytes, `mapped`, and `type`.
     pub fn properties(&self) -> Result<BTreeMap<String, String>> {
         self.check_open()?;
         self.properties_of(&self.entry()?)
@@ -20,6 +20,7 @@ impl Container {
         let durability = properties::durability_text(durability_of(entry)?);
         properties.insert("durability".into(), durability.into());
         properties.insert("inline-size".into(), inline_bytes_of(entry)?.to_string());
+        properties.insert("mapped".into(), mapped_of(entry)?.to_string());
         properties.insert("type".into(), entry.container_type.clone());
         let spec = self.pool().container_spec(self.uuid())?;
         properties.insert("log-size".into(), spec.log_bytes.to_string());
@@ -29,8 +30,8 @@ impl Container {
         Ok(properties)
     }
 
-    /// Sets a property: `label`; or `durability` or `inline-size`, which handles that are opened
-    /// later go by.
+    /// Sets a property: `label`; or `durability`, `inline-size` or `mapped`, which handles that are
+    /// opened later go by.
     ///
     /// # Errors
     /// `InvalidArgument` for an unknown property, listing those that there are, and for `type` and
@@ -57,6 +58,13 @@ impl Container {
                 let bytes = properties::parse_inline_size(value)?.to_string();
                 self.update(&mut |entry| {
                     entry.properties.insert(name.to_owned(), bytes.clone());
+                    Ok(())
+                })
+            }
+            "mapped" => {
+                let mapped = properties::parse_mapped(value)?.to_string();
+                self.update(&mut |entry| {
+                    entry.properties.insert(name.to_owned(), mapped.clone());
                     Ok(())
                 })
             }
@@ -125,4 +133,9 @@ pub(super) fn inline_bytes_of(entry: &ContainerEntry) -> Result<usize> {
         Some(text) => properties::parse_inline_size(text),
         None => Ok(ContainerType::recorded(&entry.container_type).inline_bytes()),
     }
+}
+
+/// Whether the local backend maps files into memory, by a container's properties.
+pub(super) fn mapped_of(entry: &ContainerEntry) -> Result<bool> {
+    entry.properties.get("mapped").map_or(Ok(true), |text| properties::parse_mapped(text))
 }

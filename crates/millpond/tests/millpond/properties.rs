@@ -15,6 +15,7 @@ on_every_backend!(
     the_size_of_a_pool_is_its_quota,
     attributes_are_kept,
     the_inline_size_says_what_goes_to_segments,
+    what_is_not_mapped_is_read_all_the_same,
 );
 
 fn property(name: &str, value: &str) -> BTreeMap<String, String> {
@@ -29,17 +30,22 @@ fn unknown_properties_name_the_known_ones(scratch: &Scratch) {
     refused(pool.set_property("colour", "red"), invalid, "label, size");
     refused(pool.set_property("label", "other"), invalid, "fixed");
     let options = ContainerOptions { properties: property("colour", "red"), ..ContainerOptions::default() };
-    refused(pool.create_container(None, options), invalid, "durability, inline-size, label, log-size, type");
+    refused(
+        pool.create_container(None, options),
+        invalid,
+        "durability, inline-size, label, log-size, mapped, type",
+    );
     let container = pool.create_container(None, ContainerOptions::default()).expect("created");
     refused(
         container.set_property("colour", "red"),
         invalid,
-        "durability, inline-size, label, log-size, type",
+        "durability, inline-size, label, log-size, mapped, type",
     );
     refused(container.set_property("type", "KV"), invalid, "fixed");
     refused(container.set_property("log-size", "1MiB"), invalid, "fixed");
     refused(container.set_property("durability", "maybe"), invalid, "sync");
     refused(container.set_property("inline-size", "4KiB"), invalid, "2048");
+    refused(container.set_property("mapped", "maybe"), invalid, "true");
 }
 
 fn a_container_has_properties(scratch: &Scratch) {
@@ -61,6 +67,7 @@ fn a_container_has_properties(scratch: &Scratch) {
                 ("inline-size", "2048"),
                 ("label", "kv"),
                 ("log-size", "1048576"),
+                ("mapped", "true"),
                 ("type", "KV"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
@@ -137,5 +144,33 @@ fn the_inline_size_says_what_goes_to_segments(scratch: &Scratch) {
     for (key, value) in [(&b"short"[..], &[7; 512][..]), (b"long", &[7; 513]), (b"one", b"1"), (b"none", b"")]
     {
         assert_eq!(again_dict.get(key).expect("read").as_deref(), Some(value));
+    }
+}
+
+fn what_is_not_mapped_is_read_all_the_same(scratch: &Scratch) {
+    let pool = scratch.pool();
+    let options = ContainerOptions {
+        durability: Some(Durability::Async),
+        properties: property("mapped", "false"),
+        ..ContainerOptions::default()
+    };
+    let container = pool.create_container(Some("c"), options).expect("created");
+    assert_eq!(container.properties().expect("read")["mapped"], "false");
+    let dict = container.create_dict("d").expect("created");
+    for number in 0..500u32 {
+        dict.put(&number.to_be_bytes(), &number.to_le_bytes()).expect("put");
+    }
+    container.compact().expect("compacted");
+    container.close().expect("closed");
+    for mapped in ["false", "true"] {
+        let container = pool.open_container("c", OpenOptions::default()).expect("opened");
+        let dict = container.dict("d").expect("opened");
+        for number in 0..500u32 {
+            let value = dict.get(&number.to_be_bytes()).expect("read");
+            assert_eq!(value.as_deref(), Some(&number.to_le_bytes()[..]), "mapped={mapped}");
+        }
+        assert_eq!(dict.iter().expect("a walk").count(), 500);
+        container.set_property("mapped", "true").expect("set");
+        container.close().expect("closed");
     }
 }
