@@ -6,7 +6,7 @@
 //! writer waits that can go on without; later, where the work was asked for.
 
 use std::{
-    sync::{MutexGuard, atomic::Ordering},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ use super::{Engine, lock};
 use crate::{
     control::{LockGuard, LockName},
     manifest::Manifest,
+    sync::MutexGuard,
 };
 
 /// How long to wait at a time: other threads of the process have their turns in between.
