@@ -8,6 +8,7 @@ beside this directory.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--binary", type=Path, required=True, help="the program built from benchmarks/rust")
+    parser.add_argument("--binary", type=Path, help="the program built from benchmarks/rust")
     parser.add_argument("--full", action="store_true", help="also what takes ten million records")
     parser.add_argument("--sections", default="", help=f"only these, of {','.join(plan.FULL)}")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (3)")
@@ -88,11 +89,27 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, default=HERE.parent / "results", help="what to write, less suffix"
     )
-    return parser.parse_args()
+    parser.add_argument("--again", action="store_true", help="write the tables anew, without measuring")
+    options = parser.parse_args()
+    if not options.again and not options.binary:
+        parser.error("--binary is missing: `make bench` builds the program and names it")
+    return options
+
+
+def again(output: Path) -> None:
+    """Writes the tables and the plot anew, of what was measured before."""
+    document = json.loads(output.with_suffix(".json").read_text())
+    results = Results.parse(document)
+    about = {key: document[key] for key in ("date", "machine", "rounds", "scale", "versions")}
+    report.write(results, about, output)
+    plot.write(results, output.with_suffix(".svg"))
 
 
 def main() -> int:
     options = arguments()
+    if options.again:
+        again(options.output)
+        return 0
     sections = options.sections.split(",") if options.sections else plan.FULL if options.full else plan.QUICK
     if unknown := set(sections) - set(plan.FULL):
         raise SystemExit(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(plan.FULL)}")
@@ -101,7 +118,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as directory:
         tasks = plan.plan(sections, options.scale)
         results = measure(tasks, options.rounds, options.binary.absolute(), Path(directory))
-        report.write(results, options.output, options.rounds, options.scale, Path(directory))
+        about = report.describe(options.rounds, options.scale, Path(directory))
+    report.write(results, about, options.output)
     plot.write(results, options.output.with_suffix(".svg"))
     print(f"written: {options.output}.md, .json and .svg")
     failed = [run for run in results.runs if run.failed]

@@ -12,8 +12,8 @@ BULK = ["put_many", "get_many"]
 SYNCED = ["timed_put", "timed_overwrite"]
 
 # Bytes in a value, and how many records of them there are without a sync, for Rust and for Python, and
-# with a sync for each put.
-SIZES = [(100, 100_000, 50_000, 2000), (2048, 20_000, 10_000, 1000), (65_536, 1000, 1000, 200)]
+# with a sync for each put: few, since a sync takes milliseconds where the machine is busy.
+SIZES = [(100, 100_000, 50_000, 480), (2048, 20_000, 10_000, 240), (65_536, 1000, 1000, 80)]
 
 # The names by which sections are chosen.
 QUICK = ["floors", "single", "bulk", "sync", "threads", "processes", "visibility", "opening", "space"]
@@ -64,7 +64,7 @@ def durable(peers: list[str]) -> list[str]:
 def concurrent() -> list[Task]:
     """Several threads, several processes; right before them one, since a disk's pace changes."""
     both = Job("operations", count=40_000, workloads=["put", "get"])
-    sync = Job("operations", durability="sync", count=2400, workloads=["put"])
+    sync = Job("operations", durability="sync", count=800, workloads=["put"])
     # fjall and RocksDB have one process only; redb's commits among processes are always durable.
     shared = ["millpond", "heed", "rusqlite"]
     shared_python = ["millpond", "lmdb", "diskcache", "sqlite3"]
@@ -82,7 +82,7 @@ def concurrent() -> list[Task]:
 
 def separate() -> list[Task]:
     """What is no plain sequence of operations."""
-    visibility = Job("visibility", count=320)
+    visibility = Job("visibility", count=240)
     memory = Job("memory", count=10_000_000)
     seen = ["millpond", "heed", "rusqlite"]
     return [

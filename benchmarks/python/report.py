@@ -104,8 +104,8 @@ def comparison(runs: list[Run], clock: Callable[[Figure], float]) -> list[str]:
 
 
 def over_floor(run: Run, name: str) -> str:
-    figure, floor = run.median(name), run.median(f"{name}_floor")
-    return f"{number(figure.wall_s / floor.wall_s)}×" if figure and floor else "–"
+    value = run.over_floor(name)
+    return f"{number(value)}×" if value is not None else "–"
 
 
 def facts(runs: list[Run]) -> list[str]:
@@ -220,20 +220,31 @@ def file_system(directory: Path) -> str:
     return best[1]
 
 
-def write(results: Results, output: Path, rounds: int, scale: float, directory: Path) -> None:
+def describe(rounds: int, scale: float, directory: Path) -> dict[str, Any]:
+    """When, where and with what it was measured."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(directory.absolute()),
+        "rounds": rounds,
+        "scale": scale,
+        "versions": versions(),
+    }
+
+
+def write(results: Results, about: dict[str, Any], output: Path) -> None:
     goal_lines, goal_documents = goals(results)
-    about = machine(directory.absolute())
+    scale = about["scale"]
     trial = "" if scale == 1 else f" **A trial with {scale:g} of the records: no result.**"
     lines = [
         "# Millpond beside its peers",
         "",
-        f"Medians of {rounds} rounds, in which the peers took turns; keys of 16 random bytes."
-        f" {about}.{trial}",
+        f"Medians of {about['rounds']} rounds, in which the peers took turns; keys of 16 random bytes."
+        f" {about['machine']}; {about['date']}.{trial}",
         "[README.md](README.md) says what is measured and how to read it. A ratio behind a peer's figure is"
         " how many times Millpond's cost it is: above 1, Millpond is cheaper.",
         "",
         *busy(results),
-        "![Costs by operation](results.svg)",
+        f"![Costs by operation]({output.name}.svg)",
         "",
         *goal_lines,
         *floors(results),
@@ -242,17 +253,9 @@ def write(results: Results, output: Path, rounds: int, scale: float, directory: 
         *sections(results),
         "## Versions",
         "",
-        ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
+        ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",
     ]
     output.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    document = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": about,
-        "rounds": rounds,
-        "scale": scale,
-        "others": round(results.others, 3),
-        "versions": versions(),
-        "goals": goal_documents,
-        "runs": [run.document() for run in results.runs],
-    }
+    runs = [run.document() for run in results.runs]
+    document = {**about, "others": round(results.others, 3), "goals": goal_documents, "runs": runs}
     output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")

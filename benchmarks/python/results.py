@@ -46,6 +46,18 @@ class Run:
         cpu_s = statistics.median(each.cpu_s for each in found)
         return Figure(found[0].operations, wall_s, cpu_s)
 
+    def over_floor(self, name: str) -> float | None:
+        """How many times the floor beside it, on the clock: the median of the rounds' ratios.
+
+        A ratio of medians would compare the puts of one round with the disk of another.
+        """
+        found = [
+            report.figures[name].wall_s / report.figures[f"{name}_floor"].wall_s
+            for report in self.rounds
+            if name in report.figures and f"{name}_floor" in report.figures
+        ]
+        return statistics.median(found) if found else None
+
     def fact(self, name: str) -> float | None:
         found = [report.facts[name] for report in self.rounds if name in report.facts]
         return statistics.median(found) if found else None
@@ -66,7 +78,7 @@ class Run:
                 "wall_us_rounds": [round(wall_us(figure), 4) for figure in each],
                 "cpu_us_rounds": [round(cpu_us(figure), 4) for figure in each],
             }
-        facts = {name: self.fact(name) for report in self.rounds[:1] for name in report.facts}
+        facts = {name: self.fact(name) for report in self.rounds for name in report.facts}
         about = {key: value for key, value in asdict(self.job).items() if key in (*KEYS, "count")}
         failed = {"failed": self.failed} if self.failed else {}
         head = {"section": self.section, "language": self.language, "peer": self.peer}
@@ -90,6 +102,27 @@ class Results:
         self.runs: list[Run] = []
         # The share of the processors that others took meanwhile.
         self.others = 0.0
+
+    @staticmethod
+    def parse(document: dict[str, Any]) -> "Results":
+        """What results.json holds."""
+        results = Results()
+        results.others = document["others"]
+        for each in document["runs"]:
+            about = {key: each[key] for key in (*KEYS, "count", "peer")}
+            run = Run(each["section"], each["language"], Job("operations", **about))
+            run.failed = each.get("failed", "")
+            # Of facts the median alone is kept.
+            run.rounds.append(Report(facts=each["facts"]))
+            for name, figure in each["figures"].items():
+                rounds = zip(figure["wall_us_rounds"], figure["cpu_us_rounds"], strict=True)
+                for number, (wall, cpu) in enumerate(rounds):
+                    if number == len(run.rounds):
+                        run.rounds.append(Report())
+                    scale = figure["operations"] / 1e6
+                    run.rounds[number].figures[name] = Figure(figure["operations"], wall * scale, cpu * scale)
+            results.runs.append(run)
+        return results
 
     def run_of(self, section: str, language: str, job: Job) -> Run:
         """The run of a job, made if it is new."""

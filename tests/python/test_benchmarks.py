@@ -1,5 +1,6 @@
 """The benchmarks: a worker fails when a store loses something, and goals are judged the right way round."""
 
+import json
 from pathlib import Path
 
 import neighbours
@@ -91,3 +92,24 @@ def test_a_busy_machine_is_told() -> None:
     found.others = 0.4
     assert "40%" in report.busy(found)[0]
     assert 0 <= neighbours.Neighbours().share() <= 1
+
+
+def test_a_synced_put_is_compared_with_the_floor_of_its_own_round() -> None:
+    run = Results().run_of("sync", "rust", job("millpond", "timed_put"))
+    for put, floor in ((1, 1), (30, 10), (100, 50)):
+        figures = {"timed_put": Figure(1, put, 0), "timed_put_floor": Figure(1, floor, 0)}
+        run.rounds.append(Report(figures))
+    # Of medians it would be 3.
+    assert run.over_floor("timed_put") == pytest.approx(2)
+
+
+def test_tables_come_out_the_same_of_what_was_kept(tmp_path: Path) -> None:
+    found = results(2, 3)
+    found.runs[0].rounds[0].facts["scan_runs"] = 2
+    about = {"date": "1999-12-31", "machine": "one", "rounds": 3, "scale": 1, "versions": {"fjall": "3"}}
+    report.write(found, about, tmp_path / "first")
+    kept = Results.parse(json.loads((tmp_path / "first.json").read_text()))
+    report.write(kept, about, tmp_path / "other")
+    first, other = ((tmp_path / f"{name}.md").read_text() for name in ("first", "other"))
+    assert first.replace("first.svg", "other.svg") == other
+    assert "fjall" in first

@@ -14,7 +14,7 @@ const BATCH: u64 = 100_000;
 const GETS: u64 = 200_000;
 
 /// Synced puts at each size.
-const PUTS: u64 = 2000;
+const PUTS: u64 = 500;
 
 /// Records scanned at each size.
 const SCANNED: u64 = 1_000_000;
