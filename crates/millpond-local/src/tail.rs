@@ -54,6 +54,8 @@ struct Records {
 
 #[derive(Debug)]
 struct Slot {
+    /// Of the key, for the table to grow without a look at it.
+    hash: u64,
     key: Bytes,
     versions: Versions,
 }
@@ -96,10 +98,11 @@ impl Records {
         first: impl FnOnce(T) -> Version,
     ) {
         let Self { slots, places, .. } = self;
+        let hash = key_hash(&key);
         let found = places.entry(
-            key_hash(&key),
+            hash,
             |&place| slots[place as usize].key == key,
-            |&place| key_hash(&slots[place as usize].key),
+            |&place| slots[place as usize].hash,
         );
         match found {
             hash_table::Entry::Occupied(place) => add(&mut slots[*place.get() as usize].versions, what),
@@ -107,7 +110,7 @@ impl Records {
                 // A log file, of 1 GiB at most, has fewer records.
                 vacant.insert(slots.len() as u32);
                 let versions = Versions { newest: first(what), older: Vec::new() };
-                slots.push(Slot { key, versions });
+                slots.push(Slot { hash, key, versions });
             }
         }
     }
@@ -203,7 +206,7 @@ impl Tail {
     /// `file` now. Nobody changes this one meanwhile.
     pub(crate) fn split(&self, epoch: Epoch, file: u64) -> (Self, Self) {
         let (before, behind) = (Self::new(self.file), Self::new(file));
-        for Slot { key, versions } in &self.records().slots {
+        for Slot { key, versions, .. } in &self.records().slots {
             let mut sum = 0;
             // Oldest first, as they came.
             for version in versions.older.iter().chain([&versions.newest]) {

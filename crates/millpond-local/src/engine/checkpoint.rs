@@ -22,7 +22,7 @@ use crate::{
     log::{LogFile, LogHeader, file_name},
     manifest::{Manifest, RunEntry},
     read::State,
-    run::{Entry, Found, Run, RunId, RunSummary, RunWriter},
+    run::{Entry, Found, Run, RunId, RunSummary, RunWriter, key_hash},
     tail::{self, BulkRun, Versions},
 };
 
@@ -236,7 +236,9 @@ struct Superseded {
 impl Superseded {
     /// Looks up what a record of `epoch` supersedes. A run that can't be read counts for nothing.
     fn note(&mut self, state: &State, key: &[u8], epoch: Epoch) {
-        if let Ok(Some(Found { entry: Entry::Put { extents, .. }, .. })) = state.get_in_runs(key, epoch) {
+        if let Ok(Some(Found { entry: Entry::Put { extents, .. }, .. })) =
+            state.get_in_runs(key_hash(key), key, epoch)
+        {
             self.records += 1;
             for extent in extents {
                 *self.segments.entry(extent.segment).or_default() += extent.length;

@@ -114,7 +114,7 @@ impl State {
             for bulk in tail.bulk() {
                 if bulk.epoch <= at
                     && is_newer(&best, bulk.epoch)
-                    && let Some(found) = bulk.run.get(key, at)?
+                    && let Some(found) = bulk.run.get_hashed(key, hash, at)?
                 {
                     best = Some(found);
                 }
@@ -127,7 +127,7 @@ impl State {
             if !is_newer(&best, run.summary().epoch_max) {
                 break;
             }
-            if let Some(found) = run.get(key, at)?
+            if let Some(found) = run.get_hashed(key, hash, at)?
                 && is_newer(&best, found.epoch)
             {
                 best = Some(found);
@@ -149,11 +149,11 @@ impl State {
                 parts.push(Found { epoch: version.epoch, entry: version.entry });
             }
             for bulk in tail.bulk() {
-                parts.extend(bulk.run.get(key, at)?);
+                parts.extend(bulk.run.get_hashed(key, hash, at)?);
             }
         }
         for run in &self.runs {
-            if let Some(found) = run.get(key, at)? {
+            if let Some(found) = run.get_hashed(key, hash, at)? {
                 parts.push(match found.entry {
                     Entry::Counter(_) => Found { epoch: found.epoch, entry: counter_in_run(run, key, at)? },
                     _ => found,
@@ -165,13 +165,13 @@ impl State {
     }
 
     /// The newest version of `key` in a run of before `epoch`; of a counter, its part in that run.
-    pub(crate) fn get_in_runs(&self, key: &[u8], before: Epoch) -> Result<Option<Found>> {
+    pub(crate) fn get_in_runs(&self, hash: u64, key: &[u8], before: Epoch) -> Result<Option<Found>> {
         let mut best: Option<Found> = None;
         for run in &self.runs {
             if best.as_ref().is_some_and(|best| best.epoch >= run.summary().epoch_max) {
                 break;
             }
-            if let Some(found) = run.get(key, Epoch(before.0.saturating_sub(1)))?
+            if let Some(found) = run.get_hashed(key, hash, Epoch(before.0.saturating_sub(1)))?
                 && best.as_ref().is_none_or(|best| best.epoch < found.epoch)
             {
                 best = Some(found);
@@ -185,7 +185,7 @@ impl State {
         let hash = key_hash(key);
         match Self::newest_in(&self.tails, hash, key)? {
             Some(newest) => Ok(newest),
-            None => self.newest_in_runs(key),
+            None => self.newest_in_runs(hash, key),
         }
     }
 
@@ -202,7 +202,7 @@ impl State {
         }
         let newest = match Self::newest_in(others, hash, key)? {
             Some(newest) => newest,
-            None => self.newest_in_runs(key)?,
+            None => self.newest_in_runs(hash, key)?,
         };
         let mut settled = self.settled.write().unwrap_or_else(PoisonError::into_inner);
         if settled.len() >= SETTLED_KEYS_MAX {
@@ -220,7 +220,7 @@ impl State {
         let mut newest = Self::newest_in(tails, hash, key)?;
         if newest.is_none() {
             for run in self.runs.iter().take_while(|run| run.summary().epoch_max > since) {
-                if let Some(found) = run.get(key, Epoch::MAX)?
+                if let Some(found) = run.get_hashed(key, hash, Epoch::MAX)?
                     && newest.is_none_or(|newest| newest.epoch < found.epoch)
                 {
                     newest = Some(Newest::of(found.epoch, &found.entry));
@@ -243,7 +243,7 @@ impl State {
             });
             for bulk in tail.bulk() {
                 if best.is_none_or(|best| best.epoch < bulk.epoch)
-                    && let Some(found) = bulk.run.get(key, Epoch::MAX)?
+                    && let Some(found) = bulk.run.get_hashed(key, hash, Epoch::MAX)?
                 {
                     best = Some(Newest::of(found.epoch, &found.entry));
                 }
@@ -255,8 +255,8 @@ impl State {
         Ok(None)
     }
 
-    fn newest_in_runs(&self, key: &[u8]) -> Result<Newest> {
-        let found = self.get_in_runs(key, Epoch::MAX)?;
+    fn newest_in_runs(&self, hash: u64, key: &[u8]) -> Result<Newest> {
+        let found = self.get_in_runs(hash, key, Epoch::MAX)?;
         Ok(found.map_or_else(Newest::default, |found| Newest::of(found.epoch, &found.entry)))
     }
 

@@ -87,15 +87,16 @@ impl Run {
         &self.summary
     }
 
-    /// The newest version of `key` that is no newer than `at`; a tombstone is a version too.
-    ///
-    /// # Errors
-    /// `Corrupt` when the block that would hold it is damaged.
+    #[cfg(test)]
     pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
         self.get_hashed(key, key_hash(key), at)
     }
 
-    /// As [`Run::get`], with the key's [`key_hash`].
+    /// The newest version of `key`, whose [`key_hash`] is `hash`, that is no newer than `at`; a
+    /// tombstone is a version too.
+    ///
+    /// # Errors
+    /// `Corrupt` when the block that would hold it is damaged.
     pub(crate) fn get_hashed(&self, key: &[u8], hash: u64, at: Epoch) -> Result<Option<Found>> {
         if at < self.summary.epoch_min || !self.may_contain_hashed(key, hash) {
             return Ok(None);
