@@ -26,8 +26,6 @@ const BATCH_ENTRIES_MIN: usize = 16;
 const BATCH_ENTRIES_MAX: usize = 1024;
 /// Bytes after which a batch is complete.
 const BATCH_BYTES: usize = 1 << 20;
-/// Bytes in a value that is copied next to its key.
-const VALUE_SHORT_BYTES_MAX: usize = 4096;
 
 /// What an iterator yields.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,15 +163,17 @@ impl Batches {
             total += key.len();
             let value = match *shape {
                 Shape::Keys => Value::Short(0..0),
-                Shape::Values | Shape::Items => {
-                    let value = entry.value()?;
-                    total += value.len();
-                    if value.len() > VALUE_SHORT_BYTES_MAX {
-                        Value::Long(value)
-                    } else {
-                        Value::Short(push(&value))
+                Shape::Values | Shape::Items => match entry.short_value()? {
+                    Some(value) => {
+                        total += value.len();
+                        Value::Short(push(value))
                     }
-                }
+                    None => {
+                        let value = entry.value()?;
+                        total += value.len();
+                        Value::Long(value)
+                    }
+                },
             };
             entries.push(Entry { key, value });
         }

@@ -114,6 +114,16 @@ impl<'a> DictEntry<'a> {
         Ok(stored.map_err(|error| self.dict.about(self.key(), error))?.length())
     }
 
+    /// Its value, without a copy, if it lies beside its key; a longer one is read by
+    /// [`DictEntry::value`].
+    pub fn short_value(&self) -> Result<Option<&'a [u8]>> {
+        match Stored::parse(self.cursor.record()) {
+            Ok(Stored::Inline(value)) => Ok(Some(value)),
+            Ok(Stored::Long(_)) => Ok(None),
+            Err(error) => Err(self.dict.about(self.key(), error)),
+        }
+    }
+
     /// Its value.
     pub fn value(&self) -> Result<Bytes> {
         let segments = self.dict.container().open_store()?.segments();

@@ -232,8 +232,10 @@ fn keys_alone_and_lengths_come_without_values(scratch: &Scratch) {
     let entry = iter.next_entry().expect("read").expect("an entry");
     assert_eq!((entry.key(), entry.value_length().expect("known")), (&b"long"[..], 10_000));
     assert_eq!(entry.value().expect("read"), noise(6, 10_000));
+    assert_eq!(entry.short_value().expect("read"), None);
     let entry = iter.next_entry().expect("read").expect("an entry");
     assert_eq!((entry.key(), entry.value_length().expect("known")), (&b"short"[..], 5));
+    assert_eq!(entry.short_value().expect("read"), Some(&b"12345"[..]));
     assert!(iter.next_entry().expect("read").is_none());
 }
 
