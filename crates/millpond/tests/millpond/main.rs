@@ -11,6 +11,7 @@ mod dict_large;
 mod dict_model;
 mod dict_threads;
 mod forks;
+mod formats;
 mod namespace;
 mod pool;
 mod processes;

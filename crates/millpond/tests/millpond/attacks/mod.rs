@@ -35,7 +35,7 @@ fn url_of(dir: &Path) -> String {
 }
 
 /// The files below `dir`, in order.
-fn files_in(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_in(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -50,7 +50,7 @@ fn files_in(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Copies a directory with all that is in it, whatever happens to it meanwhile.
-fn copy_dir(from: &Path, to: &Path) {
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
