@@ -113,7 +113,7 @@ def main() -> int:
     sections = options.sections.split(",") if options.sections else plan.FULL if options.full else plan.QUICK
     if unknown := set(sections) - set(plan.FULL):
         raise SystemExit(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(plan.FULL)}")
-    parent = options.directory or options.binary.parent
+    parent = (options.directory or options.binary.parent).absolute()
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as directory:
         tasks = plan.plan(sections, options.scale)
