@@ -184,6 +184,8 @@ impl Store for LocalStore {
         self.closed.store(true, Ordering::Release);
         self.attached().engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         engine.flush_now()?;
+        // Its thread is a handle too, while it works: this is to be the last one.
+        let _held = engine.hold_background();
         match Arc::try_unwrap(engine) {
             // The last handle: leave, and say what went wrong.
             Ok(engine) => engine.shut_down(),

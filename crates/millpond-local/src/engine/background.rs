@@ -30,7 +30,24 @@ struct Signal {
 struct Wanted {
     work: bool,
     stop: bool,
+    /// The thread is at work, and has the engine.
+    busy: bool,
+    /// So many want it not to begin.
+    held: u32,
 }
+
+/// Keeps the thread from its work, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold(Arc<Signal>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.tell(|wanted| wanted.held -= 1);
+    }
+}
+
+/// How long to wait for the end of what the thread is at.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Background {
     /// Begins the thread. It holds the engine only while it works.
@@ -51,6 +68,15 @@ impl Background {
         self.signal.tell(|wanted| wanted.work = true);
     }
 
+    /// Waits until the thread is done with what it is at, though not for ever, and keeps it from
+    /// beginning again.
+    pub(super) fn hold(&self) -> Hold {
+        let mut state = self.signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.held += 1;
+        drop(self.signal.changed.wait_timeout_while(state, PATIENCE, |wanted| wanted.busy));
+        Hold(self.signal.clone())
+    }
+
     pub(super) fn stop(&self) {
         self.signal.tell(|wanted| wanted.stop = true);
     }
@@ -69,13 +95,26 @@ impl Signal {
             .changed
             .wait_timeout_while(state, INTERVAL, |wanted| !wanted.work && !wanted.stop)
             .unwrap_or_else(PoisonError::into_inner);
+        while state.held > 0 && !state.stop {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         state.work = false;
+        state.busy = !state.stop;
         !state.stop
     }
 }
 
 fn work(signal: &Signal, engine: &Weak<Engine>) {
+    /// Says so when the work has ended, however it did.
+    struct Busy<'a>(&'a Signal);
+    impl Drop for Busy<'_> {
+        fn drop(&mut self) {
+            self.0.tell(|wanted| wanted.busy = false);
+        }
+    }
     while signal.wait() {
+        // Dropped last: the engine goes before.
+        let _busy = Busy(signal);
         let Some(engine) = engine.upgrade() else { return };
         if engine.check().is_err() {
             return;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use millpond_core::Result;
 
-use super::{Engine, PATIENCE, maintenance::Patience};
+use super::{Engine, PATIENCE, background::Hold, maintenance::Patience};
 use crate::{
     bugs::{Bug, planted},
     fork,
@@ -15,6 +15,11 @@ use crate::{
 const REPLAY_BYTES_MAX: u64 = 1 << 20;
 
 impl Engine {
+    /// Waits for the engine's thread, which has the engine while it works, and keeps it away.
+    pub(crate) fn hold_background(&self) -> Hold {
+        self.background.hold()
+    }
+
     /// Makes everything durable and lets go of the container. Once.
     pub(crate) fn shut_down(&self) -> Result<()> {
         if self.fork != fork::generation() || self.closed.swap(true, Ordering::AcqRel) || self.media.killed()

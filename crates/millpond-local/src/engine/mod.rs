@@ -5,6 +5,7 @@
 //!   are checked again within, the record is appended and published. [`ready`]: what has to be so
 //!   before anything is appended. [`bulk`]: commits that are a run of their own.
 //! - [`sync`]: one sync serves every commit before it; a failed one is repaired or remembered.
+//!   [`sync_queue`]: who of those who wait for one does it.
 //!   [`segment_sync`]: so are those of bulk bytes.
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
@@ -33,6 +34,7 @@ mod retention;
 mod segment_sync;
 mod store;
 mod sync;
+mod sync_queue;
 mod verify;
 
 use std::{
@@ -66,6 +68,7 @@ use background::Background;
 use commit::Queue;
 use segment_sync::SegmentWork;
 use sync::SyncTurn;
+use sync_queue::SyncQueue;
 
 /// How long to wait for a lock that another process holds for a moment only.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -136,6 +139,7 @@ pub struct Engine {
     /// Log offset up to which `state` holds the log.
     applied: AtomicU64,
     queue: Queue,
+    sync_queue: SyncQueue,
     sync_turn: Mutex<SyncTurn>,
     maintenance_turn: Mutex<()>,
     /// The progress that a holder of the maintenance lock had made when a writer gave it up.

@@ -9,7 +9,8 @@ use millpond_core::{Epoch, Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::{
-    Engine, EngineOptions, PATIENCE, apply::Applier, background::Background, lock, runs_dir, segments_dir,
+    Engine, EngineOptions, PATIENCE, SyncQueue, apply::Applier, background::Background, lock, runs_dir,
+    segments_dir,
 };
 use crate::{
     bugs::{Bug, planted},
@@ -149,6 +150,7 @@ impl Engine {
             states: Mutex::default(),
             applier: Mutex::new(applier),
             queue: Default::default(),
+            sync_queue: SyncQueue::default(),
             sync_turn: Mutex::default(),
             maintenance_turn: Mutex::default(),
             stalled_at: AtomicU64::new(u64::MAX),

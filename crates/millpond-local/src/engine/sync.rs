@@ -33,14 +33,16 @@ impl Engine {
             // Committed by this process, and not taken in for an error: the log may be damaged.
             self.catch_up()?;
         }
+        let is_synced = || words.synced.load(Ordering::Acquire) >= target;
+        let Some(queued) = self.sync_queue.turn(is_synced) else { return Ok(()) };
         let mut turn = lock(&self.sync_turn);
-        if words.synced.load(Ordering::Acquire) >= target {
+        if is_synced() {
             return Ok(());
         }
         let Err(failure) = self.sync_applied(&mut turn, self.applied.load(Ordering::Acquire)) else {
             return Ok(());
         };
-        drop(turn);
+        drop((turn, queued));
         if planted(Bug::AcknowledgeAfterFailedSync) {
             return Ok(());
         }
