@@ -59,6 +59,9 @@ pub struct Commit<'a> {
     pub writes: Vec<Write<'a>>,
     /// When the commit counts as done.
     pub durability: Durability,
+    /// The epoch of a view in which whoever commits has seen every precondition hold, so that a
+    /// backend need only look at what was committed since. Without one it looks at everything.
+    pub seen: Option<Epoch>,
 }
 
 /// One change of a commit.

@@ -101,6 +101,10 @@ pub(crate) fn destroy(container: &Container, name: &str) -> Result<()> {
         ];
         let unchanged = Precondition::Unchanged { key: name_key, version };
         if let Outcome::Committed { .. } = container.commit(vec![unchanged], writes)? {
+            if container.is_scoped() {
+                // Nothing is destroyed before the transaction commits; then it is reaped.
+                return Ok(());
+            }
             return reap(container, id, &mut { usize::MAX }).map_err(|error| {
                 error.context(format_args!(
                     "the dictionary {name:?} is destroyed, but its space isn't given back yet (compacting \

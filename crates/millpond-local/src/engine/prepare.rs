@@ -112,7 +112,11 @@ impl Engine {
                     Condition::Range { start, end, since: *since }
                 }
             };
-            if !condition.holds(&state)? {
+            let holds = match commit.seen {
+                Some(seen) => condition.still_holds(&state, seen)?,
+                None => condition.holds(&state)?,
+            };
+            if !holds {
                 return Ok(Err(Outcome::Conflict { precondition: place }));
             }
             conditions.push(condition);

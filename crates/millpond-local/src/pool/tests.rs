@@ -82,7 +82,8 @@ fn with_container(pool: &LocalPool) -> Arc<dyn Store> {
 fn put(store: &dyn Store, key: &[u8], value: &[u8]) -> Result<(), Error> {
     let op = Op::Put { value, extents: &[] };
     let writes = vec![Write { key: Key::new(b"p", key), op, tally: None }];
-    let commit = Commit { preconditions: Vec::new(), writes, durability: Durability::Async };
+    let commit =
+        Commit { preconditions: Vec::new(), writes, durability: Durability::Async, ..Commit::default() };
     store.index().commit(&commit).map(drop)
 }
 
@@ -537,7 +538,8 @@ fn a_full_quota_refuses_values_and_not_deletions() {
     for key in 0..count {
         let key = key.to_be_bytes();
         let writes = vec![Write { key: Key::new(b"p", &key), op: Op::Delete, tally: None }];
-        let commit = Commit { preconditions: Vec::new(), writes, durability: Durability::Async };
+        let commit =
+            Commit { preconditions: Vec::new(), writes, durability: Durability::Async, ..Commit::default() };
         store.index().commit(&commit).expect("deleted");
     }
     store.compact().expect("compacted");
@@ -566,7 +568,8 @@ fn the_count_is_that_of_the_files_whatever_is_written() {
         let op = Op::Put { value: b"long", extents: &extents };
         let key = key.to_be_bytes();
         let writes = vec![Write { key: Key::new(b"p", &key), op, tally: None }];
-        let commit = Commit { preconditions: Vec::new(), writes, durability: Durability::Async };
+        let commit =
+            Commit { preconditions: Vec::new(), writes, durability: Durability::Async, ..Commit::default() };
         store.index().commit(&commit).expect("put");
     }
     drift("after values in segments");
@@ -580,7 +583,8 @@ fn the_count_is_that_of_the_files_whatever_is_written() {
     for key in 0..50u32 {
         let key = key.to_be_bytes();
         let writes = vec![Write { key: Key::new(b"p", &key), op: Op::Delete, tally: None }];
-        let commit = Commit { preconditions: Vec::new(), writes, durability: Durability::Async };
+        let commit =
+            Commit { preconditions: Vec::new(), writes, durability: Durability::Async, ..Commit::default() };
         store.index().commit(&commit).expect("deleted");
     }
     store.compact().expect("compacted");

@@ -88,7 +88,11 @@ fn commit(
         expected.map(|version| Precondition::Unchanged { key: at, version }).into_iter().collect();
     let writes = vec![Write { key: at, op, tally: Some(COUNT) }];
     let durability = if new.is_some_and(|new| new % 2 == 0) { Durability::Sync } else { Durability::Async };
-    match store.index().commit(&Commit { preconditions, writes, durability }).expect("committed") {
+    match store
+        .index()
+        .commit(&Commit { preconditions, writes, durability, ..Commit::default() })
+        .expect("committed")
+    {
         Outcome::Committed { epoch, existed } => (Answer::Existed(existed[0]), Some(epoch)),
         Outcome::Conflict { .. } => (Answer::Conflict, None),
     }

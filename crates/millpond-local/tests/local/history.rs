@@ -141,7 +141,7 @@ impl Client<'_> {
         let op = value.as_ref().map_or(Op::Delete, |value| Op::Put { value, extents: &extents });
         let writes = vec![Write { key: Key::new(P, &sort), op, tally: Some(COUNT) }];
         let durability = if self.random.chance(150) { Durability::Sync } else { Durability::Async };
-        self.store.commit(&Commit { preconditions, writes, durability })
+        self.store.commit(&Commit { preconditions, writes, durability, ..Commit::default() })
     }
 
     /// Asks for the count, and whether the view that it is of holds as many keys.

@@ -249,7 +249,7 @@ fn commit_large(guarded: bool, point: Option<u64>) -> Result<Met, String> {
     let key = Key::new(P, b"contested");
     let precondition = Precondition::Unchanged { key, version: Epoch::ZERO };
     let preconditions = if guarded { vec![precondition] } else { vec![] };
-    let commit = Commit { preconditions, writes, durability: Durability::Async };
+    let commit = Commit { preconditions, writes, durability: Durability::Async, ..Commit::default() };
     let outcome = first.index().commit(&commit).map_err(text)?;
     Ok(Met { outcome, operations: machine.operations(), first, second })
 }
@@ -269,6 +269,7 @@ fn raise(store: &dyn Store) -> Result<Option<i64>, String> {
         preconditions: vec![Precondition::Unchanged { key, version }],
         writes: vec![Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None }],
         durability: Durability::Async,
+        ..Commit::default()
     };
     match store.index().commit(&commit).map_err(text)? {
         Outcome::Committed { .. } => Ok(Some(count)),

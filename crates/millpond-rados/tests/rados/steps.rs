@@ -31,6 +31,7 @@ pub(crate) fn try_commit(
         preconditions: preconditions.to_vec(),
         writes: writes.to_vec(),
         durability: Durability::Sync,
+        ..Commit::default()
     })
 }
 

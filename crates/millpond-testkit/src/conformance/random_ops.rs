@@ -200,7 +200,12 @@ impl Run {
 
     fn apply(&mut self, store: &dyn Store, drafts: &[Draft], preconditions: Vec<Precondition<'_>>) {
         let durability = if self.random.chance(50) { Durability::Sync } else { Durability::Async };
-        let commit = Commit { preconditions, writes: drafts.iter().map(Draft::write).collect(), durability };
+        let commit = Commit {
+            preconditions,
+            writes: drafts.iter().map(Draft::write).collect(),
+            durability,
+            ..Commit::default()
+        };
         let outcome = store.index().commit(&commit).expect("no error");
         match (self.model.conflict(&commit.preconditions), outcome) {
             (None, Outcome::Committed { epoch, existed }) => {

@@ -54,7 +54,12 @@ pub(super) fn commit(store: &dyn Store, writes: &[Write<'_>]) -> (Epoch, Vec<boo
 
 /// Commits async as it must succeed.
 pub(super) fn commit_async(store: &dyn Store, writes: &[Write<'_>]) -> (Epoch, Vec<bool>) {
-    let commit = Commit { preconditions: vec![], writes: writes.to_vec(), durability: Durability::Async };
+    let commit = Commit {
+        preconditions: vec![],
+        writes: writes.to_vec(),
+        durability: Durability::Async,
+        ..Commit::default()
+    };
     match store.index().commit(&commit).expect("committed") {
         Outcome::Committed { epoch, existed } => (epoch, existed),
         Outcome::Conflict { .. } => panic!("a commit without preconditions met a conflict"),
@@ -79,6 +84,7 @@ pub(super) fn try_commit(
         preconditions: preconditions.to_vec(),
         writes: writes.to_vec(),
         durability: Durability::Sync,
+        ..Commit::default()
     })
 }
 

@@ -89,6 +89,7 @@ fn a_tally_is_exact_after_reopen_and_compaction(fixture: &mut Fixture) {
             preconditions: vec![],
             writes: vec![tallied(write, b"#")],
             durability: if round % 20 == 0 { Durability::Sync } else { Durability::Async },
+            ..millpond_core::Commit::default()
         };
         match store.index().commit(&commit).expect("committed") {
             millpond_core::Outcome::Committed { existed: found, .. } => assert_eq!(found, [existed]),

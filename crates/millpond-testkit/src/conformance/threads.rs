@@ -33,7 +33,7 @@ fn on_threads(fixture: &Fixture, body: impl Fn(u64, &dyn Store) + Sync) {
 
 /// Commits async under preconditions; true if they held.
 fn commit_async_if(store: &dyn Store, preconditions: Vec<Precondition<'_>>, writes: Vec<Write<'_>>) -> bool {
-    let commit = Commit { preconditions, writes, durability: Durability::Async };
+    let commit = Commit { preconditions, writes, durability: Durability::Async, ..Commit::default() };
     matches!(store.index().commit(&commit).expect("no error"), Outcome::Committed { .. })
 }
 

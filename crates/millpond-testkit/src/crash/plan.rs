@@ -110,6 +110,7 @@ impl Plan {
             preconditions: Vec::new(),
             writes: self.writes.iter().enumerate().map(of).collect(),
             durability,
+            ..Commit::default()
         }
     }
 

@@ -6,6 +6,7 @@
 mod check;
 mod options;
 mod properties;
+mod scope;
 
 use std::{
     fmt,
@@ -18,12 +19,13 @@ use std::{
 
 use millpond_core::{
     Commit, ContainerEntry, Durability, Epoch, Error, ErrorKind, Index, Label, Outcome, Precondition, Result,
-    Store, StoreOptions, Write,
+    Segments, Store, StoreOptions, Write,
 };
 use uuid::Uuid;
 
 pub use self::options::{ContainerOptions, OpenOptions};
 use self::properties::{durability_of, inline_bytes_of, mapped_of};
+pub(crate) use self::scope::Scope;
 use crate::{
     catalog,
     container_type::ContainerType,
@@ -41,6 +43,8 @@ const REAPED_AT_OPEN_MAX: usize = 10_000;
 #[derive(Clone)]
 pub struct Container {
     inner: Arc<Inner>,
+    /// What it reads and writes instead of the newest state.
+    scope: Option<Arc<dyn Scope>>,
 }
 
 struct Inner {
@@ -136,6 +140,7 @@ impl Container {
                 store,
                 closed: AtomicBool::new(false),
             }),
+            scope: None,
         };
         if !options.read_only {
             // What a crash left of a destroyed dictionary only takes space. That it can't be cleared
@@ -246,11 +251,13 @@ impl Container {
 
     /// Makes every commit so far survive a loss of power; answers the epoch up to which that holds.
     pub fn flush(&self) -> Result<Epoch> {
+        self.check_unscoped("flush")?;
         self.index()?.flush()
     }
 
     /// Merges what is worth merging and gives back what is dead, now. It also happens by itself.
     pub fn compact(&self) -> Result<()> {
+        self.check_unscoped("compact")?;
         self.check_writable()?;
         catalog::reap_all(self, usize::MAX)?;
         self.inner.store.compact()
@@ -260,6 +267,7 @@ impl Container {
     /// `repair`, it also finishes the destruction of dictionaries, corrects counts, and gives
     /// dictionaries that no name leads to a name of the form `lost+found-<id>`.
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
+        self.check_unscoped("check")?;
         if repair {
             self.check_writable()?;
         }
@@ -267,8 +275,12 @@ impl Container {
     }
 
     /// Makes everything durable and lets go of the storage, for all clones of this handle. Later
-    /// calls answer `Closed`; closing again does nothing.
+    /// calls answer `Closed`; closing again does nothing. Of a handle at a snapshot or in a
+    /// transaction, it does nothing: what that was made from stays open.
     pub fn close(&self) -> Result<()> {
+        if self.scope.is_some() {
+            return Ok(());
+        }
         if self.inner.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -280,10 +292,26 @@ impl Container {
         &self.inner.store
     }
 
+    /// The same container, in `scope`.
+    pub(crate) fn scoped(&self, scope: Arc<dyn Scope>) -> Self {
+        Self { inner: Arc::clone(&self.inner), scope: Some(scope) }
+    }
+
+    /// Whether the handle shows anything but the newest state.
+    pub(crate) fn is_scoped(&self) -> bool {
+        self.scope.is_some()
+    }
+
     /// The index, for reading.
     pub(crate) fn index(&self) -> Result<&dyn Index> {
         self.check_open()?;
-        Ok(self.inner.store.index())
+        Ok(self.scope.as_ref().map_or_else(|| self.inner.store.index(), |scope| scope.index()))
+    }
+
+    /// The bulk bytes.
+    pub(crate) fn segments(&self) -> Result<&dyn Segments> {
+        self.check_open()?;
+        Ok(self.scope.as_ref().map_or_else(|| self.inner.store.segments(), |scope| scope.segments()))
     }
 
     /// The storage, for reading.
@@ -307,10 +335,8 @@ impl Container {
         writes: Vec<Write<'_>>,
     ) -> Result<Outcome> {
         self.check_writable()?;
-        self.inner
-            .store
-            .index()
-            .commit(&Commit { preconditions, writes, durability })
+        self.index()?
+            .commit(&Commit { preconditions, writes, durability, ..Commit::default() })
             .map_err(|error| error.context(format_args!("can't write to {self}")))
     }
 
@@ -321,9 +347,22 @@ impl Container {
 
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.check_open()?;
+        if let Some(scope) = &self.scope {
+            scope.check_writable(self)?;
+        }
         if self.inner.read_only {
             let message = format!("{self} was opened for reading only: open it for writing");
             return Err(Error::new(ErrorKind::ReadOnly, message));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `InvalidArgument` for what concerns the whole container, and not the state that a handle shows.
+    fn check_unscoped(&self, doing: &str) -> Result<()> {
+        if self.is_scoped() {
+            let message = format!("{self} can't be asked to {doing}: use the container's own handle");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         Ok(())
     }
@@ -346,9 +385,10 @@ impl fmt::Debug for Container {
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner.label {
-            Some(label) => write!(f, "{}/{label}", self.inner.pool),
-            None => write!(f, "{}/{}", self.inner.pool, self.inner.uuid),
+            Some(label) => write!(f, "{}/{label}", self.inner.pool)?,
+            None => write!(f, "{}/{}", self.inner.pool, self.inner.uuid)?,
         }
+        self.scope.as_ref().map_or(Ok(()), |scope| scope.describe(f))
     }
 }
 

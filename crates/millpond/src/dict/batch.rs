@@ -48,7 +48,7 @@ impl DictBatch {
         let sort = layout::entry_key(key)?;
         let mut extents = Vec::new();
         if !self.dict.container().fits_inline(value.len()) {
-            self.long.append(self.dict.container().open_store()?, value)?;
+            self.long.append(self.dict.container().segments()?, value)?;
             extents = self.long.finish()?;
         }
         let (start, record) = self.add_key(&sort);

@@ -126,7 +126,7 @@ impl<'a> DictEntry<'a> {
 
     /// Its value.
     pub fn value(&self) -> Result<Bytes> {
-        let segments = self.dict.container().open_store()?.segments();
+        let segments = self.dict.container().segments()?;
         match value::load_ref(segments, self.cursor.record()) {
             Err(error) if error.kind() == millpond_core::ErrorKind::EpochGone => self.value_again(error),
             other => other.map_err(|error| self.dict.about(self.key(), error)),

@@ -3,7 +3,7 @@
 //! Invariant: bytes are given up only when it is certain that no commit names them. Their writer is
 //! kept until then, so that the backend doesn't take them for garbage meanwhile.
 
-use millpond_core::{ErrorKind, Extent, Result, SegmentWriter, Store};
+use millpond_core::{ErrorKind, Extent, Result, SegmentWriter, Segments};
 
 use super::{Applied, maker::Maker, value};
 use crate::container::Container;
@@ -24,10 +24,10 @@ impl LongValues {
 
     /// Adds bytes to the value at hand. After an error that value is lost; those that were finished
     /// stay.
-    pub(super) fn append(&mut self, store: &dyn Store, bytes: &[u8]) -> Result<()> {
+    pub(super) fn append(&mut self, segments: &dyn Segments, bytes: &[u8]) -> Result<()> {
         match &mut self.writer {
             Some(writer) => writer.append(bytes),
-            none => none.insert(store.segments().writer()?).append(bytes),
+            none => none.insert(segments.writer()?).append(bytes),
         }
     }
 
@@ -79,7 +79,7 @@ impl Prepared {
         if container.fits_inline(bytes.len()) {
             value::put_inline(&mut prepared.record, bytes);
         } else {
-            prepared.long.append(container.open_store()?, bytes)?;
+            prepared.long.append(container.segments()?, bytes)?;
             prepared.extents = prepared.long.finish()?;
             value::put_long(&mut prepared.record, bytes.len() as u64);
         }

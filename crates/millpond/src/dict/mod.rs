@@ -399,7 +399,7 @@ impl Dict {
 
     /// The newest value of an entry, and the version of its record.
     fn get_versioned(&self, sort: &[u8]) -> Result<Option<(Bytes, Epoch)>> {
-        let segments = self.inner.container.open_store()?.segments();
+        let segments = self.inner.container.segments()?;
         let mut moved = None;
         for _ in 0..MOVED_RETRIES {
             let Some(record) = self.record(sort)? else { return Ok(None) };
@@ -415,7 +415,7 @@ impl Dict {
     /// The value of a record of a view. Its bytes may have moved since the record was read: then the
     /// view knows where to.
     fn load_in(&self, view: &dyn View, sort: &[u8], mut record: Record) -> Result<Option<Bytes>> {
-        let segments = self.inner.container.open_store()?.segments();
+        let segments = self.inner.container.segments()?;
         for attempt in 1.. {
             match value::load(segments, &record) {
                 Ok(value) => return Ok(Some(value)),

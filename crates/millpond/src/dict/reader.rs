@@ -87,7 +87,7 @@ impl ValueReader {
             };
             let Some((extent, offset, left)) = pieces.at(self.position) else { return Ok(0) };
             let count = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let segments = self.dict.container().open_store()?.segments();
+            let segments = self.dict.container().segments()?;
             match segments.read(extent, offset, &mut into[..count]) {
                 Ok(()) => {
                     self.position += count as u64;

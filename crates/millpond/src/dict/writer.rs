@@ -71,18 +71,18 @@ impl ValueWriter {
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.maker.check("a writer of a value")?;
-        let store = self.dict.container().open_store()?;
+        let segments = self.dict.container().segments()?;
         match &mut self.long {
-            Some(long) => long.append(store, bytes)?,
+            Some(long) => long.append(segments, bytes)?,
             None if self.dict.container().fits_inline(self.short.len() + bytes.len()) => {
                 self.short.extend_from_slice(bytes);
             }
             None => {
                 let long = self.long.insert(LongValues::default());
                 if !self.short.is_empty() {
-                    long.append(store, &self.short)?;
+                    long.append(segments, &self.short)?;
                 }
-                long.append(store, bytes)?;
+                long.append(segments, bytes)?;
             }
         }
         self.length += bytes.len() as u64;
