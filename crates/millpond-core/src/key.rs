@@ -24,6 +24,21 @@ impl<'a> Key<'a> {
     pub fn concat(&self) -> Vec<u8> {
         [self.partition, self.sort].concat()
     }
+
+    /// Calls `with` with the two parts in one piece, which takes no allocation for keys of up to 256
+    /// bytes.
+    pub fn with_concat<T>(&self, with: impl FnOnce(&[u8]) -> T) -> T {
+        let (partition, length) = (self.partition.len(), self.partition.len() + self.sort.len());
+        let mut buffer = [0u8; 256];
+        match buffer.get_mut(..length) {
+            Some(whole) => {
+                whole[..partition].copy_from_slice(self.partition);
+                whole[partition..].copy_from_slice(self.sort);
+                with(whole)
+            }
+            None => with(&self.concat()),
+        }
+    }
 }
 
 /// A range of sort keys in one partition.

@@ -18,6 +18,11 @@ pub(crate) fn unique() -> Uuid {
     Uuid::new_v4()
 }
 
+/// A random number.
+pub(crate) fn random() -> u32 {
+    unique().as_u128() as u32
+}
+
 /// A directory that an environment variable names, if it is set and not empty.
 pub(crate) fn directory(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)

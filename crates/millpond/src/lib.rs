@@ -39,11 +39,13 @@ pub mod fuzzing;
 mod home;
 mod layout;
 mod location;
+mod maker;
 mod namespace;
 mod pool;
 mod properties;
 mod query;
 mod size;
+mod transaction;
 
 pub use container::{Container, ContainerOptions, OpenOptions};
 pub use container_type::ContainerType;
@@ -55,6 +57,7 @@ pub use millpond_core::{
 pub use pool::{Pool, PoolOptions};
 pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};
 pub use size::{format_size, parse_size};
+pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;
 
 /// The version of this crate.

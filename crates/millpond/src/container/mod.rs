@@ -33,6 +33,7 @@ use crate::{
     location, namespace,
     pool::Pool,
     query::{CheckReport, ContainerQuery},
+    transaction::{self, Transaction, TransactionOptions},
 };
 
 /// Records of destroyed dictionaries that opening a container clears at most: the rest waits for
@@ -249,6 +250,50 @@ impl Container {
         catalog::destroy(self, name)
     }
 
+    /// Runs `body` in a transaction and commits it. Where that met another one, it is run again, up to
+    /// 100 times with growing pauses: it must not do anything that can't be done twice. What it answers
+    /// is answered once the commit has taken effect; an error of `body` aborts the transaction.
+    ///
+    /// ```
+    /// # use millpond::{ContainerOptions, Pool, PoolOptions};
+    /// # fn main() -> millpond::Result<()> {
+    /// # let pool = Pool::create("mem:transactions", PoolOptions::default())?;
+    /// # let container = pool.create_container(Some("bank"), ContainerOptions::default())?;
+    /// let accounts = container.create_dict("accounts")?;
+    /// accounts.put_many([("ann", "3"), ("bob", "1")])?;
+    /// container.transaction(|tx| {
+    ///     let accounts = accounts.within(tx);
+    ///     if accounts.get(b"ann")?.as_deref() == Some(b"3") {
+    ///         accounts.put(b"ann", b"2")?;
+    ///         accounts.put(b"bob", b"2")?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(accounts.get(b"bob")?.as_deref(), Some(&b"2"[..]));
+    /// # Pool::destroy("mem:transactions", true)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Conflict` when others were faster each time; otherwise those of `body` and of a commit.
+    pub fn transaction<T>(&self, body: impl FnMut(&Transaction) -> Result<T>) -> Result<T> {
+        self.transaction_with(TransactionOptions::default(), body)
+    }
+
+    /// As [`Container::transaction`], with options.
+    pub fn transaction_with<T>(
+        &self,
+        options: TransactionOptions,
+        body: impl FnMut(&Transaction) -> Result<T>,
+    ) -> Result<T> {
+        transaction::run(self, &options, body)
+    }
+
+    /// Begins a transaction that the caller commits, and runs again where it meets another one.
+    pub fn begin(&self, options: TransactionOptions) -> Result<Transaction> {
+        Transaction::begin(self, &options)
+    }
+
     /// Makes every commit so far survive a loss of power; answers the epoch up to which that holds.
     pub fn flush(&self) -> Result<Epoch> {
         self.check_unscoped("flush")?;
@@ -302,6 +347,11 @@ impl Container {
         self.scope.is_some()
     }
 
+    /// Whether the handle belongs to a transaction.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.scope.as_ref().is_some_and(|scope| scope.is_transaction())
+    }
+
     /// The index, for reading.
     pub(crate) fn index(&self) -> Result<&dyn Index> {
         self.check_open()?;
@@ -334,10 +384,13 @@ impl Container {
         preconditions: Vec<Precondition<'_>>,
         writes: Vec<Write<'_>>,
     ) -> Result<Outcome> {
+        self.commit_whole(&Commit { preconditions, writes, durability, ..Commit::default() })
+    }
+
+    pub(crate) fn commit_whole(&self, commit: &Commit<'_>) -> Result<Outcome> {
         self.check_writable()?;
-        self.index()?
-            .commit(&Commit { preconditions, writes, durability, ..Commit::default() })
-            .map_err(|error| error.context(format_args!("can't write to {self}")))
+        let committed = self.index()?.commit(commit);
+        committed.map_err(|error| error.context(format_args!("can't write to {self}")))
     }
 
     /// Whether a value of `length` bytes stays in its record.
@@ -361,7 +414,7 @@ impl Container {
     /// `InvalidArgument` for what concerns the whole container, and not the state that a handle shows.
     fn check_unscoped(&self, doing: &str) -> Result<()> {
         if self.is_scoped() {
-            let message = format!("{self} can't be asked to {doing}: use the container's own handle");
+            let message = format!("{self} can't {doing}: use the container's own handle");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         Ok(())
@@ -390,6 +443,11 @@ impl fmt::Display for Container {
         }
         self.scope.as_ref().map_or(Ok(()), |scope| scope.describe(f))
     }
+}
+
+/// Whether a commit that failed so may have taken effect all the same.
+pub(crate) fn may_have_taken_effect(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Timeout | ErrorKind::Poisoned | ErrorKind::Closed)
 }
 
 fn no_mark(path: &Path) -> Error {

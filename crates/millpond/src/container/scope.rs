@@ -21,6 +21,11 @@ pub(crate) trait Scope: Send + Sync {
     /// `ReadOnly`, where nothing may be changed in it; what any use of it answers once it has ended.
     fn check_writable(&self, container: &Container) -> Result<()>;
 
+    /// Whether it is a transaction.
+    fn is_transaction(&self) -> bool {
+        false
+    }
+
     /// What to add to the name of the container in messages.
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }

@@ -3,10 +3,13 @@
 //! Invariant: bytes are given up only when it is certain that no commit names them. Their writer is
 //! kept until then, so that the backend doesn't take them for garbage meanwhile.
 
-use millpond_core::{ErrorKind, Extent, Result, SegmentWriter, Segments};
+use millpond_core::{Extent, Result, SegmentWriter, Segments};
 
-use super::{Applied, maker::Maker, value};
-use crate::container::Container;
+use super::{Applied, value};
+use crate::{
+    container::{Container, may_have_taken_effect},
+    maker::Maker,
+};
 
 /// Long values of one commit. Dropped without one, they are given up.
 #[derive(Default)]
@@ -41,11 +44,7 @@ impl LongValues {
         let may_be_named = match commit {
             Ok(Applied::Done(_)) => true,
             Ok(Applied::Conflict) => false,
-            // After these the commit may have taken effect.
-            Err(error) => matches!(
-                error.kind(),
-                ErrorKind::Io | ErrorKind::Timeout | ErrorKind::Poisoned | ErrorKind::Closed
-            ),
+            Err(error) => may_have_taken_effect(error),
         };
         if may_be_named {
             self.writer = None;

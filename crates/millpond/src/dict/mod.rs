@@ -11,7 +11,6 @@
 mod batch;
 mod iter;
 mod long;
-mod maker;
 mod range;
 mod reader;
 mod value;
@@ -44,6 +43,7 @@ pub use self::{
 use crate::{
     container::Container,
     layout::{self, COUNT, HEADER, ObjectId, Partition},
+    transaction::Transaction,
 };
 
 /// How often a record is read again because its bytes have moved.
@@ -85,6 +85,21 @@ impl Dict {
     pub(crate) fn new(container: Container, name: &str, id: ObjectId, header: Epoch) -> Self {
         let header = AtomicU64::new(header.0);
         let inner = Inner { container, name: name.to_owned(), partition: id.partition(), header };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The same dictionary, as a transaction sees and changes it.
+    ///
+    /// The transaction has to be of the same container: its own handles belong to another one, and
+    /// answer errors of that.
+    pub fn within(&self, transaction: &Transaction) -> Self {
+        let header = AtomicU64::new(self.inner.header.load(Ordering::Acquire));
+        let inner = Inner {
+            container: transaction.container().clone(),
+            name: self.inner.name.clone(),
+            partition: self.inner.partition,
+            header,
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -7,10 +7,9 @@ use millpond_core::{Error, ErrorKind, Result};
 use super::{
     Dict,
     long::{LongValues, Prepared},
-    maker::Maker,
     value,
 };
-use crate::layout;
+use crate::{layout, maker::Maker};
 
 /// Writes the value of a key, piece by piece, in bounded memory.
 ///

@@ -6,7 +6,7 @@ use std::{
     ops::Bound,
 };
 
-use millpond::{Container, Dict, DictRange};
+use millpond::{Container, Dict, DictRange, TransactionOptions};
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestRunner};
 
 use crate::scratch::{Scratch, noise};
@@ -40,6 +40,8 @@ enum Op {
     Clear,
     Reopen,
     Compact,
+    /// These in a transaction, committed or given up.
+    Transaction(Vec<Op>, bool),
 }
 
 /// Keys that meet often, and the ones that are awkward.
@@ -81,6 +83,17 @@ fn range() -> impl Strategy<Value = DictRange> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
+    let transaction = (vec(change(), 0..12), any::<bool>());
+    prop_oneof![
+        30 => change(),
+        1 => Just(Op::Reopen),
+        1 => Just(Op::Compact),
+        4 => transaction.prop_map(|(ops, commit)| Op::Transaction(ops, commit)),
+    ]
+}
+
+/// What can be done in a transaction too.
+fn change() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (key(), value()).prop_map(|(key, value)| Op::Put(key, value)),
         4 => key().prop_map(Op::Delete),
@@ -93,8 +106,6 @@ fn op() -> impl Strategy<Value = Op> {
         6 => range().prop_map(Op::Range),
         2 => (key(), value()).prop_map(|(key, value)| Op::Stream(key, value)),
         1 => Just(Op::Clear),
-        1 => Just(Op::Reopen),
-        1 => Just(Op::Compact),
     ]
 }
 
@@ -195,6 +206,23 @@ fn apply(op: &Op, dict: &mut Dict, model: &mut Model) {
         }
         Op::Reopen => *dict = open(&dict.container().clone()),
         Op::Compact => dict.container().compact().expect("compacted"),
+        Op::Transaction(ops, commit) => {
+            let before = model.clone();
+            let transaction = dict.container().begin(TransactionOptions::default()).expect("begun");
+            let mut within = dict.within(&transaction);
+            for op in ops {
+                apply(op, &mut within, model);
+                assert_eq!(within.len().expect("counted"), model.len() as u64, "after {op:?}");
+                assert_eq!(dict.len().expect("counted"), before.len() as u64, "it isn't seen outside");
+            }
+            if *commit {
+                transaction.commit().expect("committed");
+            } else {
+                transaction.abort();
+                *model = before;
+            }
+            compare(dict, model, &DictRange::default());
+        }
     }
 }
 

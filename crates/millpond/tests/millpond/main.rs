@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod scratch;
+mod transactions;
 
 mod attacks;
 mod check;

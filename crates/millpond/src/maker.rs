@@ -5,7 +5,7 @@ use millpond_core::{Error, ErrorKind, Result};
 
 /// The process that made something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Maker(u32);
+pub(crate) struct Maker(u32);
 
 impl Default for Maker {
     fn default() -> Self {
@@ -15,13 +15,13 @@ impl Default for Maker {
 
 impl Maker {
     /// Whether this is the process.
-    pub(super) fn is_here(self) -> bool {
+    pub(crate) fn is_here(self) -> bool {
         self == Self::default()
     }
 
     /// # Errors
     /// `Forked` in a child of the process; `what` was made.
-    pub(super) fn check(self, what: &str) -> Result<()> {
+    pub(crate) fn check(self, what: &str) -> Result<()> {
         if self.is_here() {
             return Ok(());
         }

@@ -1,0 +1,325 @@
+//! The state of a transaction, shared by its handle and by all that was opened through it.
+//!
+//! Invariant: `base` is there until the transaction ends. As long as it is, the backend keeps what the
+//! validation at commit needs.
+
+use std::{
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use millpond_core::{
+    At, Commit, Direction, Durability, Epoch, Error, ErrorKind, Key, KeyRange, Op, Outcome, Precondition,
+    Record, Result, Segments, View, Write,
+};
+
+use super::{
+    buffer::{Buffer, Slot, Version},
+    reads::{Reads, Scan},
+    view::TransactionView,
+    writers::Writers,
+};
+use crate::{
+    container::{Container, may_have_taken_effect},
+    layout::{CATALOGUE, Listing},
+    maker::Maker,
+};
+
+/// The bit of an epoch that says that a transaction wrote it and hasn't committed yet. The rest is
+/// the number of the write.
+pub(super) const OWN_WRITES: u64 = 1 << 63;
+
+/// See the module.
+pub(super) struct State {
+    container: Container,
+    read_only: bool,
+    durability: Durability,
+    /// The epoch that the transaction began with.
+    pub(super) epoch: Epoch,
+    inner: Mutex<Inner>,
+    /// Held by whoever writes: what it has checked holds until it is written.
+    turn: Mutex<()>,
+    pub(super) writers: Writers,
+    maker: Maker,
+}
+
+struct Inner {
+    /// None once the transaction has ended.
+    base: Option<Arc<dyn View>>,
+    buffer: Buffer,
+    reads: Reads,
+}
+
+impl State {
+    pub(super) fn begin(
+        container: &Container,
+        at: At,
+        read_only: bool,
+        durability: Durability,
+    ) -> Result<Self> {
+        let base: Arc<dyn View> = container.index()?.view(at)?.into();
+        Ok(Self {
+            container: container.clone(),
+            read_only,
+            durability,
+            epoch: base.epoch(),
+            inner: Mutex::new(Inner { base: Some(base), buffer: Buffer::default(), reads: Reads::default() }),
+            turn: Mutex::new(()),
+            writers: Writers::default(),
+            maker: Maker::default(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// # Errors
+    /// `Closed` once it has ended, `Forked` in a child of the process that began it.
+    pub(super) fn check(&self) -> Result<()> {
+        self.lock().base.as_ref().map(drop).ok_or_else(ended)
+    }
+
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.read_only {
+            let message = format!("a transaction of {} was begun for reading only", self.container);
+            return Err(Error::new(ErrorKind::ReadOnly, message));
+        }
+        self.check()
+    }
+
+    /// The number of its last change.
+    pub(super) fn number(&self) -> u64 {
+        self.lock().buffer.number()
+    }
+
+    /// The bulk bytes of the container.
+    pub(super) fn base_segments(&self) -> Result<&dyn Segments> {
+        self.container.segments()
+    }
+
+    /// Begins a view of what the transaction sees now.
+    pub(super) fn open_view(&self) -> Result<(Arc<dyn View>, u64)> {
+        let mut inner = self.lock();
+        let base = inner.base.clone().ok_or_else(ended)?;
+        Ok((base, inner.buffer.open_view()))
+    }
+
+    /// Another view of the same number.
+    pub(super) fn share_view(&self, number: u64) -> u64 {
+        self.lock().buffer.reopen_view(number);
+        number
+    }
+
+    pub(super) fn close_view(&self, number: u64) {
+        self.lock().buffer.close_view(number);
+    }
+
+    /// What the transaction did to a key, as of `number`.
+    pub(super) fn own(&self, key: Key<'_>, number: u64) -> Option<Version> {
+        let inner = self.lock();
+        if inner.buffer.is_empty() {
+            return None;
+        }
+        key.with_concat(|key| inner.buffer.get(key, number).cloned())
+    }
+
+    /// What the transaction's writes of other keys add to a counter.
+    pub(super) fn tallied(&self, key: Key<'_>, number: u64) -> Option<(u64, i64)> {
+        let inner = self.lock();
+        if inner.buffer.is_empty() {
+            return None;
+        }
+        key.with_concat(|key| inner.buffer.tallied(key, number))
+    }
+
+    /// Up to `most` sort keys that the transaction wrote in a range of a partition.
+    pub(super) fn own_page(
+        &self,
+        partition: &[u8],
+        (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>),
+        direction: Direction,
+        number: u64,
+        most: usize,
+    ) -> Vec<(Vec<u8>, Version)> {
+        let whole = |sort: &Vec<u8>| [partition, sort].concat();
+        let start = match start {
+            Bound::Unbounded => Bound::Included(partition.to_vec()),
+            bound => bound.as_ref().map(whole),
+        };
+        let end = match end {
+            Bound::Unbounded => KeyRange::prefix_end(partition).map_or(Bound::Unbounded, Bound::Excluded),
+            bound => bound.as_ref().map(whole),
+        };
+        let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
+        let inner = self.lock();
+        let pick = |(key, slot): (&[u8], &Slot)| {
+            Some((key.get(slot.partition..)?.to_vec(), slot.at(number)?.clone()))
+        };
+        let range = inner.buffer.range(bounds);
+        match direction {
+            Direction::Forward => range.filter_map(pick).take(most).collect(),
+            Direction::Backward => range.rev().filter_map(pick).take(most).collect(),
+        }
+    }
+
+    /// Notes that a key was read in the state that the transaction began with.
+    pub(super) fn note_point(&self, key: Key<'_>, found: Option<&Record>) {
+        if !self.read_only {
+            self.lock().reads.point(key, found.map_or(Epoch::ZERO, |record| record.version));
+        }
+    }
+
+    pub(super) fn note_scan(&self, scan: Arc<Scan>) {
+        if !self.read_only {
+            self.lock().reads.scan(scan);
+        }
+    }
+
+    /// What a commit through a handle of the transaction does: it is checked against what the
+    /// transaction sees, and waits with the others.
+    pub(super) fn write(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Outcome> {
+        self.maker.check("a transaction")?;
+        self.check_writable()?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = TransactionView::new(Arc::clone(self))?;
+        for (precondition, place) in commit.preconditions.iter().zip(0..) {
+            if !self.holds(&view, precondition)? {
+                return Ok(Outcome::Conflict { precondition: place });
+            }
+        }
+        let existed = commit
+            .writes
+            .iter()
+            .map(|write| Ok(self.version(&view, write.key)? != Epoch::ZERO))
+            .collect::<Result<Vec<bool>>>()?;
+        drop(view);
+        let mut inner = self.lock();
+        if inner.base.is_none() {
+            return Err(ended());
+        }
+        inner.buffer.next();
+        for (write, existed) in std::iter::zip(&commit.writes, &existed) {
+            inner.buffer.write(write, *existed);
+        }
+        Ok(Outcome::Committed { epoch: Epoch(OWN_WRITES | inner.buffer.number()), existed })
+    }
+
+    /// In which version the transaction sees a key, zero if it isn't there; without looking for it
+    /// again in the state before.
+    fn version(&self, view: &TransactionView, key: Key<'_>) -> Result<Epoch> {
+        let inner = self.lock();
+        let known = key.with_concat(|whole| {
+            let untouched = inner.buffer.get(whole, u64::MAX).is_none()
+                && inner.buffer.tallied(whole, u64::MAX).is_none();
+            untouched.then(|| inner.reads.version_of(whole)).flatten()
+        });
+        drop(inner);
+        match known {
+            Some(version) => Ok(version),
+            None => Ok(view.get(key)?.map_or(Epoch::ZERO, |record| record.version)),
+        }
+    }
+
+    fn holds(&self, view: &TransactionView, precondition: &Precondition<'_>) -> Result<bool> {
+        match precondition {
+            Precondition::Unchanged { key, version } => Ok(self.version(view, *key)? == *version),
+            Precondition::RangeUnchanged { range, since } => {
+                let mut inner = self.lock();
+                if since.0 & OWN_WRITES == 0 {
+                    // Of a state from outside of the transaction: only its own beginning is known.
+                    if *since < self.epoch {
+                        return Ok(false);
+                    }
+                }
+                inner.reads.range(range);
+                let number = if since.0 & OWN_WRITES == 0 { 0 } else { since.0 & !OWN_WRITES };
+                Ok(!inner.buffer.changed_since(range, number))
+            }
+        }
+    }
+
+    /// Commits what was written, if all that was read is still so. Answers the epoch of the commit,
+    /// or of the state that was read where nothing was written.
+    ///
+    /// # Errors
+    /// `Conflict` when something that was read has changed.
+    pub(super) fn commit(&self) -> Result<Epoch> {
+        self.maker.check("a transaction")?;
+        let mut inner = self.lock();
+        // Kept until the commit has returned.
+        let base = inner.base.take().ok_or_else(ended)?;
+        let buffer = std::mem::take(&mut inner.buffer);
+        let mut reads = std::mem::take(&mut inner.reads);
+        drop(inner);
+        if buffer.is_empty() {
+            self.writers.abandon();
+            return Ok(base.epoch());
+        }
+        let commit = Commit {
+            preconditions: reads.preconditions(self.epoch),
+            writes: buffer.writes().collect(),
+            durability: self.durability,
+            seen: Some(self.epoch),
+        };
+        let outcome = self.container.commit_whole(&commit);
+        drop(base);
+        match outcome {
+            Ok(Outcome::Committed { epoch, .. }) => {
+                self.writers.settle(true);
+                if commit.writes.iter().any(|write| is_reap(write)) {
+                    // That a destroyed dictionary can't be cleared now must not hide that it is
+                    // destroyed: the next opening or compaction goes on with it.
+                    let _ = crate::catalog::reap_all(&self.container, usize::MAX);
+                }
+                Ok(epoch)
+            }
+            Ok(Outcome::Conflict { precondition }) => {
+                self.writers.settle(false);
+                Err(conflict(&self.container, commit.preconditions.get(precondition)))
+            }
+            Err(error) => {
+                self.writers.settle(may_have_taken_effect(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up what was written.
+    pub(super) fn abort(&self) {
+        let mut inner = self.lock();
+        if inner.base.take().is_some() {
+            inner.buffer = Buffer::default();
+            inner.reads = Reads::default();
+            drop(inner);
+            if self.maker.is_here() {
+                self.writers.abandon();
+            } else {
+                self.writers.forget();
+            }
+        }
+    }
+}
+
+fn is_reap(write: &Write<'_>) -> bool {
+    matches!(write.op, Op::Put { .. })
+        && write.key.partition == CATALOGUE
+        && Listing::Reaps.range().contains(write.key)
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Closed, "the transaction has ended: begin a new one")
+}
+
+fn conflict(container: &Container, precondition: Option<&Precondition<'_>>) -> Error {
+    let what = match precondition {
+        Some(Precondition::Unchanged { key, .. }) => {
+            format!("the record \"{}\" that it read", key.sort.escape_ascii())
+        }
+        Some(Precondition::RangeUnchanged { .. }) => "a range that it read".to_owned(),
+        None => "something that it read".to_owned(),
+    };
+    let message =
+        format!("a transaction of {container} didn't commit: {what} was changed meanwhile; run it again");
+    Error::new(ErrorKind::Conflict, message)
+}
