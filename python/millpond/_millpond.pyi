@@ -1,7 +1,7 @@
 """The native half of the package, by class: pools, containers, dictionaries, and what streams need."""
 
 import builtins
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ __all__ = [
     "NativeReader",
     "NativeWriter",
     "Pool",
+    "Transaction",
     "format_size",
     "home",
     "parse_size",
@@ -300,6 +301,48 @@ class Container:
             NotFoundError: If there is none of that name.
         """
 
+    def transaction(
+        self,
+        *,
+        read_only: bool = False,
+        at: int | None = None,
+        durability: Literal["sync", "async"] | None = None,
+    ) -> Transaction:
+        """Begins a transaction; see :class:`Transaction`.
+
+        Args:
+            read_only: Refuse every change. Such a transaction never conflicts.
+            at: An epoch, to read the state just after it instead of the newest one.
+            durability: When its commit counts as done; as the container's handle has it by default.
+
+        Raises:
+            EpochGoneError: If the state at that epoch is no longer kept.
+        """
+
+    def transact(
+        self,
+        function: Callable[[Transaction], _T],
+        /,
+        *,
+        retries: int = 100,
+        durability: Literal["sync", "async"] | None = None,
+    ) -> _T:
+        """Calls a function with a transaction and commits it, again where it met another one.
+
+        What the function answers is answered once the commit has taken effect. It may be called many
+        times, so it must not do anything that can't be done twice; an exception aborts::
+
+            def move(tx):
+                accounts = tx.dict("accounts")
+                accounts["ann"] = b"%d" % (int(accounts["ann"]) - 1)
+                accounts["bob"] = b"%d" % (int(accounts["bob"]) + 1)
+
+            container.transact(move)
+
+        Raises:
+            ConflictError: If others were faster each time.
+        """
+
     @property
     def dicts(self) -> Dicts:
         """The container's dictionaries, as a mapping of names."""
@@ -563,3 +606,56 @@ class NativeWriter:
 
     def discard(self) -> None:
         """Forgets what was written."""
+
+@final
+class Transaction:
+    """Changes of a container that take effect together, and a state of it that doesn't change.
+
+    It reads the state that it began with, and its own writes over it. At commit everything takes effect
+    at once, if nothing that it read was changed meanwhile; otherwise nothing does. As a context manager it
+    commits at the end, and aborts on an exception::
+
+        with container.transaction() as tx:
+            stock, orders = tx.dict("stock"), tx.dict("orders")
+            if stock["bolts"] != b"0":
+                stock["bolts"] = b"%d" % (int(stock["bolts"]) - 1)
+                orders["17"] = b"a bolt"
+
+    It can't run its block again after a conflict: :meth:`Container.transact` does that with a function.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the state that it reads."""
+
+    @property
+    def container(self) -> Container:
+        """The container as the transaction sees and changes it: dictionaries can be created there, too."""
+
+    def dict(self, dict: str | Dict, /) -> Dict:
+        """A dictionary as the transaction sees and changes it.
+
+        Args:
+            dict: Its name, or a handle of it.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    def __getitem__(self, dict: str | Dict, /) -> Dict: ...
+    def commit(self) -> int:
+        """Makes everything that was written take effect at once.
+
+        Returns:
+            The epoch of the commit; of a transaction that wrote nothing, of what it read.
+
+        Raises:
+            ConflictError: If something that it read was changed meanwhile: run it again.
+            NoSpaceError: If the pool or the disk is full. Nothing has changed.
+        """
+
+    def abort(self) -> None:
+        """Gives up what was written."""
+
+    def __enter__(self) -> Transaction: ...
+    def __exit__(self, *exception: object) -> None: ...

@@ -13,6 +13,7 @@ use crate::{
     handle::Handle,
     package,
     pool::Pool,
+    transaction::Transaction,
 };
 
 /// A store of its own in a pool: what it holds is committed together.
@@ -129,6 +130,29 @@ impl Container {
         Ok(py.detach(|| self.inner.destroy_dict(name))?)
     }
 
+    /// Begins a transaction; see :class:`Transaction`.
+    #[pyo3(signature = (*, read_only=false, at=None, durability=None))]
+    fn transaction(
+        &self,
+        py: Python<'_>,
+        read_only: bool,
+        at: Option<u64>,
+        durability: Option<DurabilityName>,
+    ) -> Result<Transaction> {
+        Transaction::begin(py, &self.inner, read_only, at, durability)
+    }
+
+    /// Calls a function with a transaction and commits it, again where it met another one.
+    #[pyo3(signature = (function, /, *, retries=100, durability=None))]
+    fn transact<'py>(
+        slf: &Bound<'py, Self>,
+        function: &Bound<'py, PyAny>,
+        retries: u32,
+        durability: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        package::transactions(slf.py())?.getattr("run")?.call1((slf, function, retries, durability))
+    }
+
     /// The container's dictionaries, as a mapping of names.
     #[getter]
     fn dicts<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -210,6 +234,7 @@ impl Container {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyTuple>> {
+        package::outside_of_transactions(&self.inner)?;
         let url = package::portable(self.inner.url())?;
         Ok((package::pickle(py)?.getattr("open_container")?, (url, self.read_only(), self.durability()))
             .into_pyobject(py)?)

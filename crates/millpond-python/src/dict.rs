@@ -298,12 +298,16 @@ impl Dict {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> Result<()> {
-        py.detach(|| self.inner.container().flush())?;
+        let container = self.inner.container();
+        if !container.is_in_transaction() {
+            py.detach(|| container.flush())?;
+        }
         Ok(())
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyTuple>> {
         let container = self.inner.container();
+        package::outside_of_transactions(container)?;
         let url = package::portable(container.url())?;
         let arguments = (
             url,

@@ -23,6 +23,7 @@ mod pool;
 mod range;
 mod reader;
 mod sizes;
+mod transaction;
 mod value;
 mod writer;
 
@@ -42,6 +43,7 @@ mod native {
         range::DictRange,
         reader::NativeReader,
         sizes::{format_size, home, parse_size, version},
+        transaction::Transaction,
         writer::NativeWriter,
     };
 }

@@ -42,6 +42,12 @@ pub fn pickle(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     module(py, &MODULE, "millpond._pickle")
 }
 
+/// `millpond._transactions`: running them again.
+pub fn transactions(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._transactions")
+}
+
 fn module<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyModule>>,
@@ -54,6 +60,16 @@ fn module<'py>(
 pub fn answer<'py>(py: Python<'py>, maker: &str, answer: &impl Serialize) -> Result<Bound<'py, PyAny>> {
     let text = serde_json::to_string(answer).map_err(|error| PyValueError::new_err(error.to_string()))?;
     Ok(info(py)?.getattr(maker)?.call1((text,))?)
+}
+
+/// # Errors
+/// `NotSupported` for a handle of a transaction, which is this process's alone.
+pub fn outside_of_transactions(container: &millpond::Container) -> Result<()> {
+    if container.is_in_transaction() {
+        let why = "a transaction belongs to the process that began it: it can't be pickled";
+        return Err(Error::new(ErrorKind::NotSupported, why).into());
+    }
+    Ok(())
 }
 
 /// A URL that means the same in another process.

@@ -168,7 +168,10 @@ impl Container {
 
     /// Its canonical URL: the pool's, a slash, and the label or the UUID.
     pub fn url(&self) -> String {
-        self.to_string()
+        match &self.inner.label {
+            Some(label) => format!("{}/{label}", self.inner.pool),
+            None => format!("{}/{}", self.inner.pool, self.inner.uuid),
+        }
     }
 
     /// What it is for.
@@ -262,7 +265,7 @@ impl Container {
     /// let accounts = container.create_dict("accounts")?;
     /// accounts.put_many([("ann", "3"), ("bob", "1")])?;
     /// container.transaction(|tx| {
-    ///     let accounts = accounts.within(tx);
+    ///     let accounts = accounts.within(tx)?;
     ///     if accounts.get(b"ann")?.as_deref() == Some(b"3") {
     ///         accounts.put(b"ann", b"2")?;
     ///         accounts.put(b"bob", b"2")?;
@@ -348,7 +351,7 @@ impl Container {
     }
 
     /// Whether the handle belongs to a transaction.
-    pub(crate) fn is_in_transaction(&self) -> bool {
+    pub fn is_in_transaction(&self) -> bool {
         self.scope.as_ref().is_some_and(|scope| scope.is_transaction())
     }
 
@@ -434,13 +437,10 @@ impl fmt::Debug for Container {
     }
 }
 
-/// Its URL.
+/// Its URL, and what it shows if that isn't the newest state.
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.inner.label {
-            Some(label) => write!(f, "{}/{label}", self.inner.pool)?,
-            None => write!(f, "{}/{}", self.inner.pool, self.inner.uuid)?,
-        }
+        f.write_str(&self.url())?;
         self.scope.as_ref().map_or(Ok(()), |scope| scope.describe(f))
     }
 }

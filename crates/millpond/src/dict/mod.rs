@@ -90,17 +90,28 @@ impl Dict {
 
     /// The same dictionary, as a transaction sees and changes it.
     ///
-    /// The transaction has to be of the same container: its own handles belong to another one, and
-    /// answer errors of that.
-    pub fn within(&self, transaction: &Transaction) -> Self {
-        let header = AtomicU64::new(self.inner.header.load(Ordering::Acquire));
+    /// # Errors
+    /// `InvalidArgument` when the transaction is of another container.
+    pub fn within(&self, transaction: &Transaction) -> Result<Self> {
+        let container = transaction.container();
+        if container.uuid() != self.container().uuid()
+            || container.pool().uuid() != self.container().pool().uuid()
+        {
+            let message = format!(
+                "the dictionary {:?} is of {}, the transaction is of {}: nothing spans two containers",
+                self.name(),
+                self.container().url(),
+                container.url()
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let inner = Inner {
-            container: transaction.container().clone(),
+            container: container.clone(),
             name: self.inner.name.clone(),
             partition: self.inner.partition,
-            header,
+            header: AtomicU64::new(self.inner.header.load(Ordering::Acquire)),
         };
-        Self { inner: Arc::new(inner) }
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Its name.

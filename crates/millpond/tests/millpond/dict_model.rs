@@ -209,7 +209,7 @@ fn apply(op: &Op, dict: &mut Dict, model: &mut Model) {
         Op::Transaction(ops, commit) => {
             let before = model.clone();
             let transaction = dict.container().begin(TransactionOptions::default()).expect("begun");
-            let mut within = dict.within(&transaction);
+            let mut within = dict.within(&transaction).expect("of it");
             for op in ops {
                 apply(op, &mut within, model);
                 assert_eq!(within.len().expect("counted"), model.len() as u64, "after {op:?}");

@@ -86,7 +86,7 @@ fn what_was_read_must_be_unchanged(scratch: &Scratch) {
             dict.clear().expect("cleared");
             dict.put(b"there", b"1").expect("put");
             let tx = begin(&container);
-            let within = dict.within(&tx);
+            let within = dict.within(&tx).expect("of it");
             read(&within);
             container.create_dict("elsewhere").expect("created").put(b"x", b"y").expect("put");
             act(&dict);
@@ -115,7 +115,7 @@ fn a_scan_is_protected_as_far_as_it_got(scratch: &Scratch) {
             dict.clear().expect("cleared");
             dict.put_many(["a", "b", "c", "d", "e", "f"].map(|key| (key, "v"))).expect("put");
             let tx = begin(&container);
-            let within = dict.within(&tx);
+            let within = dict.within(&tx).expect("of it");
             let range = DictRange { reverse, ..DictRange::default() };
             let taken = if reverse { 5 } else { 4 };
             assert_eq!(within.range(range).expect("begun").take(taken).count(), taken);
@@ -133,7 +133,7 @@ fn writers_of_what_others_did_not_read_never_conflict(scratch: &Scratch) {
     let transactions: Vec<_> = (0..10u8)
         .map(|number| {
             let tx = begin(&container);
-            dict.within(&tx).put(&[number], b"v").expect("put");
+            dict.within(&tx).expect("of it").put(&[number], b"v").expect("put");
             tx
         })
         .collect();
@@ -150,8 +150,8 @@ fn several_dictionaries_change_together(scratch: &Scratch) {
         (container.create_dict("ann").expect("made"), container.create_dict("bob").expect("made"));
     let epoch = container
         .transaction(|tx| {
-            ann.within(tx).put(b"x", b"1")?;
-            bob.within(tx).put(b"x", b"1")?;
+            ann.within(tx)?.put(b"x", b"1")?;
+            bob.within(tx)?.put(b"x", b"1")?;
             Ok(tx.epoch())
         })
         .expect("committed");
@@ -193,7 +193,7 @@ fn one_that_only_reads_never_conflicts(scratch: &Scratch) {
     let dict = container.create_dict("d").expect("created");
     dict.put(b"k", b"1").expect("put");
     let tx = container.begin(TransactionOptions { read_only: true, ..Default::default() }).expect("begun");
-    let within = dict.within(&tx);
+    let within = dict.within(&tx).expect("of it");
     assert_eq!(within.get(b"k").expect("read").as_deref(), Some(&b"1"[..]));
     dict.put(b"k", b"2").expect("put");
     assert_eq!(within.get(b"k").expect("read").as_deref(), Some(&b"1"[..]), "one state, all along");
@@ -209,8 +209,8 @@ fn an_old_state_can_be_read(scratch: &Scratch) {
     dict.put(b"k", b"2").expect("put");
     let options = TransactionOptions { at: Some(now.epoch()), ..TransactionOptions::default() };
     let tx = container.begin(options).expect("begun");
-    assert_eq!(dict.within(&tx).get(b"k").expect("read").as_deref(), Some(&b"1"[..]));
-    refused(dict.within(&tx).put(b"k", b"3"), ErrorKind::ReadOnly, "reading");
+    assert_eq!(dict.within(&tx).expect("of it").get(b"k").expect("read").as_deref(), Some(&b"1"[..]));
+    refused(dict.within(&tx).expect("of it").put(b"k", b"3"), ErrorKind::ReadOnly, "reading");
 }
 
 fn long_values_take_part(scratch: &Scratch) {
@@ -218,7 +218,7 @@ fn long_values_take_part(scratch: &Scratch) {
     let dict = container.create_dict("d").expect("created");
     let (first, second) = (noise(1, 100_000), noise(2, 300_000));
     let tx = begin(&container);
-    let within = dict.within(&tx);
+    let within = dict.within(&tx).expect("of it");
     within.put(b"a", &first).expect("put");
     within.put(b"b", &second).expect("put");
     within.put(b"a", &second).expect("put again");
@@ -230,7 +230,7 @@ fn long_values_take_part(scratch: &Scratch) {
     assert!(dict.get(b"b").expect("read").as_deref() == Some(&second[..]));
 
     let tx = begin(&container);
-    dict.within(&tx).put(b"c", &first).expect("put");
+    dict.within(&tx).expect("of it").put(b"c", &first).expect("put");
     tx.abort();
     container.compact().expect("compacted");
     let report = container.check(false).expect("checked");
@@ -242,7 +242,7 @@ fn a_view_of_a_transaction_never_changes(scratch: &Scratch) {
     let dict = container.create_dict("d").expect("created");
     dict.put_many((0..200u32).map(|number| (number.to_be_bytes(), b"v"))).expect("put");
     let tx = begin(&container);
-    let within = dict.within(&tx);
+    let within = dict.within(&tx).expect("of it");
     within.put_many((200..400u32).map(|number| (number.to_be_bytes(), b"v"))).expect("put");
     let mut seen = 0u32;
     for entry in within.iter().expect("begun") {
@@ -260,7 +260,7 @@ fn one_that_has_ended_says_so(scratch: &Scratch) {
     let container = scratch.container();
     let dict = container.create_dict("d").expect("created");
     let tx = begin(&container);
-    let within = dict.within(&tx);
+    let within = dict.within(&tx).expect("of it");
     let mut entries = within.iter().expect("begun");
     refused(tx.container().begin(TransactionOptions::default()), ErrorKind::InvalidArgument, "nest");
     refused(tx.container().flush(), ErrorKind::InvalidArgument, "flush");
@@ -276,7 +276,7 @@ fn an_error_of_the_body_aborts(scratch: &Scratch) {
     let runs = AtomicUsize::new(0);
     let result = container.transaction(|tx| {
         runs.fetch_add(1, Ordering::Relaxed);
-        dict.within(tx).put(b"k", b"v")?;
+        dict.within(tx)?.put(b"k", b"v")?;
         tx.dict("nowhere").map(drop)
     });
     refused(result, ErrorKind::NotFound, "nowhere");
@@ -290,7 +290,7 @@ fn it_gives_up_after_many_conflicts(scratch: &Scratch) {
     let options = TransactionOptions { retries: Some(3), ..TransactionOptions::default() };
     let result = container.transaction_with(options, |tx| {
         let number = runs.fetch_add(1, Ordering::Relaxed);
-        let within = dict.within(tx);
+        let within = dict.within(tx)?;
         within.get(b"k")?;
         dict.put(b"k", number.to_string().as_bytes())?;
         within.put(b"mine", b"v").map(drop)
@@ -321,7 +321,7 @@ fn threads_lose_no_update(scratch: &Scratch) {
                 for _ in 0..ROUNDS {
                     container
                         .transaction_with(options, |tx| {
-                            let within = dict.within(tx);
+                            let within = dict.within(tx)?;
                             let next = number(&within)? + 1;
                             within.put(b"sum", next.to_string().as_bytes()).map(drop)
                         })
@@ -339,7 +339,7 @@ fn there_is_no_limit_of_writes(scratch: &Scratch) {
     let container = scratch.container();
     let dict = container.create_dict("d").expect("created");
     let tx = begin(&container);
-    let within = dict.within(&tx);
+    let within = dict.within(&tx).expect("of it");
     for number in 0..WRITES {
         within.put(&number.to_be_bytes(), &noise(number.into(), 40)).expect("put");
     }

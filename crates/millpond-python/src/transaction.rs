@@ -1,0 +1,125 @@
+//! The class `Transaction`.
+
+use millpond::{Error, ErrorKind, TransactionOptions};
+use pyo3::{prelude::*, types::PyTuple};
+
+use crate::{
+    arguments::DurabilityName,
+    container::Container,
+    dict::Dict,
+    errors::Result,
+    handle::{Handle, Owned},
+};
+
+/// Changes of a container that take effect together, and a state of it that doesn't change.
+#[pyclass(frozen, module = "millpond")]
+pub struct Transaction {
+    /// None once it has ended.
+    inner: Owned<Option<millpond::Transaction>>,
+    container: Handle<millpond::Container>,
+    epoch: u64,
+}
+
+impl Transaction {
+    pub fn begin(
+        py: Python<'_>,
+        container: &millpond::Container,
+        read_only: bool,
+        at: Option<u64>,
+        durability: Option<DurabilityName>,
+    ) -> Result<Self> {
+        let options = TransactionOptions {
+            read_only,
+            at: at.map(millpond::Epoch),
+            durability: durability.map(|durability| durability.0),
+            retries: None,
+        };
+        let transaction = py.detach(|| container.begin(options))?;
+        Ok(Self {
+            container: Handle::new(transaction.container().clone()),
+            epoch: transaction.epoch().0,
+            inner: Owned::new("a transaction", Some(transaction)),
+        })
+    }
+
+    fn take(&self) -> millpond::Result<millpond::Transaction> {
+        self.inner
+            .lock()?
+            .take()
+            .ok_or_else(|| Error::new(ErrorKind::Closed, "the transaction has ended: begin a new one"))
+    }
+}
+
+/// A dictionary, or the name of one.
+#[derive(FromPyObject)]
+pub enum Named<'py> {
+    Name(String),
+    Dict(PyRef<'py, Dict>),
+}
+
+#[pymethods]
+impl Transaction {
+    /// The epoch of the state that it reads.
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The container as the transaction sees and changes it: dictionaries can be created there, too.
+    #[getter]
+    fn container(&self) -> Container {
+        Container::new(self.container.clone())
+    }
+
+    /// A dictionary as the transaction sees and changes it.
+    #[pyo3(signature = (dict, /))]
+    fn dict(&self, py: Python<'_>, dict: Named<'_>) -> Result<Dict> {
+        match dict {
+            Named::Name(name) => Ok(Dict::new(py.detach(|| self.container.dict(&name))?)),
+            Named::Dict(dict) => {
+                let dict = &*dict.inner;
+                let within = py.detach(|| match &*self.inner.lock()? {
+                    Some(transaction) => dict.within(transaction),
+                    None => Err(Error::new(ErrorKind::Closed, "the transaction has ended: begin a new one")),
+                })?;
+                Ok(Dict::new(within))
+            }
+        }
+    }
+
+    fn __getitem__(&self, py: Python<'_>, dict: Named<'_>) -> Result<Dict> {
+        self.dict(py, dict)
+    }
+
+    /// Makes everything that was written take effect at once.
+    fn commit(&self, py: Python<'_>) -> Result<u64> {
+        Ok(py.detach(|| self.take()?.commit())?.0)
+    }
+
+    /// Gives up what was written.
+    fn abort(&self, py: Python<'_>) -> Result<()> {
+        Ok(py.detach(|| self.take().map(millpond::Transaction::abort))?)
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> Result<()> {
+        let failed = exception.get_item(0).is_ok_and(|class| !class.is_none());
+        py.detach(|| match self.inner.lock()?.take() {
+            Some(transaction) if !failed => transaction.commit().map(drop),
+            // Given up, or ended by hand before.
+            transaction => {
+                drop(transaction);
+                Ok(())
+            }
+        })?;
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<millpond.Transaction of {} as of epoch {}>", self.container.url(), self.epoch)
+    }
+}
