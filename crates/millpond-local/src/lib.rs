@@ -8,7 +8,6 @@ pub mod bugs;
 mod cache;
 mod control;
 mod engine;
-mod fork;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod identity;
@@ -29,6 +28,8 @@ mod space;
 mod sync;
 mod tail;
 mod wire;
+
+use millpond_core::fork;
 
 pub use engine::{Engine, EngineOptions};
 pub use local_store::LocalStore;

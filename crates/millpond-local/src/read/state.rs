@@ -214,6 +214,9 @@ impl State {
 
     /// The newest version of `key`, if it is newer than `since`.
     pub(crate) fn newer_than(&self, key: &[u8], since: Epoch) -> Result<Option<Newest>> {
+        if self.epoch() <= since {
+            return Ok(None);
+        }
         let hash = key_hash(key);
         let changed = |tail: &&Arc<Tail>| tail.newest() > since || tail.bulk_count() > 0;
         let tails: Vec<_> = self.tails.iter().filter(changed).collect();

@@ -112,6 +112,20 @@ impl Buffer {
         self.number += 1;
     }
 
+    /// Whether anything that the transaction wrote changes what is read of a key.
+    pub(super) fn concerns(&self, key: &[u8]) -> bool {
+        !self.slots.is_empty() && (self.slots.contains_key(key) || self.place_of(key).is_some())
+    }
+
+    /// The place of a counter, if tally is kept in it.
+    fn place_of(&self, key: &[u8]) -> Option<usize> {
+        // There are few: one a dictionary.
+        if self.counters.len() <= 4 {
+            return self.counters.iter().position(|counter| counter.key == key);
+        }
+        self.counter_places.get(key).copied()
+    }
+
     /// The version of a key that a view of number `at` shows, if the transaction wrote the key.
     pub(super) fn get(&self, key: &[u8], at: u64) -> Option<&Version> {
         if self.slots.is_empty() {
@@ -123,10 +137,7 @@ impl Buffer {
     /// What the transaction's other writes add to a counter, as of `at`: to what it was in the state
     /// before, or to what the transaction made of it. With the number of the last of them.
     pub(super) fn tallied(&self, key: &[u8], at: u64) -> Option<(u64, i64)> {
-        if self.counters.is_empty() {
-            return None;
-        }
-        let sums = &self.counters[*self.counter_places.get(key)?].sums;
+        let sums = &self.counters[self.place_of(key)?].sums;
         sums.iter().rev().find(|(number, _)| *number <= at).copied()
     }
 
@@ -171,9 +182,8 @@ impl Buffer {
             }
         }
         let key = write.key.concat();
-        if !self.counters.is_empty()
-            && !matches!(change, Change::Adjust(_))
-            && let Some(&place) = self.counter_places.get(&key)
+        if !matches!(change, Change::Adjust(_))
+            && let Some(place) = self.place_of(&key)
         {
             self.tally(place, |_| 0);
         }
@@ -201,10 +211,10 @@ impl Buffer {
 
     /// The place of a counter.
     fn counter(&mut self, key: Key<'_>) -> usize {
-        let whole = key.concat();
-        if let Some(&place) = self.counter_places.get(&whole) {
+        if let Some(place) = key.with_concat(|key| self.place_of(key)) {
             return place;
         }
+        let whole = key.concat();
         let counter = Counter { key: whole.clone(), partition: key.partition.len(), sums: Vec::new() };
         self.counters.push(counter);
         self.counter_places.insert(whole, self.counters.len() - 1);

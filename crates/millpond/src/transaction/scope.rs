@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use millpond_core::{
-    At, Commit, Epoch, Error, ErrorKind, Extent, Index, Outcome, Result, SegmentWriter, Segments, View,
+    At, Commit, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
+    Segments, View,
 };
 
 use super::{
@@ -58,6 +59,10 @@ impl Index for TransactionScope {
                 Err(Error::new(ErrorKind::InvalidArgument, message))
             }
         }
+    }
+
+    fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
+        self.state.get(key)
     }
 
     fn epoch(&self) -> Result<Epoch> {

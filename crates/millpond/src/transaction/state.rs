@@ -105,6 +105,20 @@ impl State {
         Ok((base, inner.buffer.open_view()))
     }
 
+    /// The newest record of a key, as a view would answer it.
+    pub(super) fn get(self: &Arc<Self>, key: Key<'_>) -> Result<Option<Record>> {
+        let inner = self.lock();
+        let base = inner.base.clone().ok_or_else(ended)?;
+        let is_own = key.with_concat(|key| inner.buffer.concerns(key));
+        drop(inner);
+        if is_own {
+            return TransactionView::new(Arc::clone(self))?.get(key);
+        }
+        let record = base.get(key)?;
+        self.note_point(key, record.as_ref());
+        Ok(record)
+    }
+
     /// Another view of the same number.
     pub(super) fn share_view(&self, number: u64) -> u64 {
         self.lock().buffer.reopen_view(number);
@@ -209,11 +223,12 @@ impl State {
     /// again in the state before.
     fn version(&self, view: &TransactionView, key: Key<'_>) -> Result<Epoch> {
         let inner = self.lock();
-        let known = key.with_concat(|whole| {
-            let untouched = inner.buffer.get(whole, u64::MAX).is_none()
-                && inner.buffer.tallied(whole, u64::MAX).is_none();
-            untouched.then(|| inner.reads.version_of(whole)).flatten()
-        });
+        let known =
+            key.with_concat(
+                |whole| {
+                    if inner.buffer.concerns(whole) { None } else { inner.reads.version_of(whole) }
+                },
+            );
         drop(inner);
         match known {
             Some(version) => Ok(version),

@@ -1,7 +1,7 @@
 //! Knows whether this process is a forked child of the one that opened a handle.
 //!
 //! A child inherits memory but not the locks and threads behind it, so nothing that the parent
-//! opened may be used there: no lock taken, nothing flushed or unlinked (rule 12).
+//! opened may be used there: no lock taken, nothing flushed or unlinked, nothing asked of a thread.
 
 use std::sync::{
     Once,
@@ -15,7 +15,7 @@ extern "C" fn count_fork() {
 }
 
 /// How many forks lie between the first process that asked and this one.
-pub(crate) fn generation() -> u64 {
+pub fn generation() -> u64 {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
         // SAFETY: the handler only adds to an atomic, which a fork's child may do.
