@@ -20,6 +20,23 @@ pub trait Index: Send + Sync {
     /// outcome may be unknown; the message says so.
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome>;
 
+    /// Applies `commit` with `writes` in the place of its own: more of them than memory holds. The
+    /// outcome doesn't say which keys existed.
+    ///
+    /// By default they are collected in memory; a backend that can commit them as they come says so
+    /// by an implementation of its own.
+    ///
+    /// # Errors
+    /// Those of [`Index::commit`], and of `writes`: then nothing is changed.
+    fn commit_stream(&self, commit: &Commit<'_>, writes: &mut dyn WriteStream) -> Result<Outcome> {
+        let owned = OwnedWrites::collect(writes)?;
+        let commit = Commit { writes: owned.writes(), ..commit.clone() };
+        Ok(match self.commit(&commit)? {
+            Outcome::Committed { epoch, .. } => Outcome::Committed { epoch, existed: Vec::new() },
+            conflict => conflict,
+        })
+    }
+
     /// A consistent state of the whole index.
     ///
     /// # Errors
@@ -75,6 +92,60 @@ pub struct Write<'a> {
     /// it existed and is now absent. The backend resolves this atomically, so that writers of
     /// different keys never conflict over the counter.
     pub tally: Option<Key<'a>>,
+}
+
+/// Writes in the order of their keys, partition and sort key in one piece; each key once.
+pub trait WriteStream {
+    /// The next write; nothing at the end.
+    fn next(&mut self) -> Result<Option<Write<'_>>>;
+}
+
+/// Writes of a stream, in memory.
+#[derive(Default)]
+struct OwnedWrites(Vec<OwnedWrite>);
+
+struct OwnedWrite {
+    key: (Vec<u8>, Vec<u8>),
+    op: OwnedOp,
+    tally: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+enum OwnedOp {
+    Put(Vec<u8>, Vec<Extent>),
+    Delete,
+    Adjust(i64),
+}
+
+impl OwnedWrites {
+    fn collect(stream: &mut dyn WriteStream) -> Result<Self> {
+        let key = |key: Key<'_>| (key.partition.to_vec(), key.sort.to_vec());
+        let mut writes = Vec::new();
+        while let Some(write) = stream.next()? {
+            let op = match write.op {
+                Op::Put { value, extents } => OwnedOp::Put(value.to_vec(), extents.to_vec()),
+                Op::Delete => OwnedOp::Delete,
+                Op::Adjust(delta) => OwnedOp::Adjust(delta),
+            };
+            writes.push(OwnedWrite { key: key(write.key), op, tally: write.tally.map(key) });
+        }
+        Ok(Self(writes))
+    }
+
+    fn writes(&self) -> Vec<Write<'_>> {
+        self.0.iter().map(OwnedWrite::write).collect()
+    }
+}
+
+impl OwnedWrite {
+    fn write(&self) -> Write<'_> {
+        let op = match &self.op {
+            OwnedOp::Put(value, extents) => Op::Put { value, extents },
+            OwnedOp::Delete => Op::Delete,
+            OwnedOp::Adjust(delta) => Op::Adjust(*delta),
+        };
+        let tally = self.tally.as_ref().map(|(partition, sort)| Key::new(partition, sort));
+        Write { key: Key::new(&self.key.0, &self.key.1), op, tally }
+    }
 }
 
 /// What a [`Write`] does to its key.

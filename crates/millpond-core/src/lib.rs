@@ -21,7 +21,7 @@ pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
 pub use index::{
     At, Commit, Cursor, Direction, Durability, Index, Op, Outcome, Precondition, Record, RecordRef, View,
-    Write,
+    Write, WriteStream,
 };
 pub use key::{Key, KeyRange};
 pub use label::Label;

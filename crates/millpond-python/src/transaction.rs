@@ -32,7 +32,7 @@ impl Transaction {
             read_only,
             at: at.map(millpond::Epoch),
             durability: durability.map(|durability| durability.0),
-            retries: None,
+            ..TransactionOptions::default()
         };
         let transaction = py.detach(|| container.begin(options))?;
         Ok(Self {

@@ -19,7 +19,7 @@ use std::{
 
 use millpond_core::{
     Commit, ContainerEntry, Durability, Epoch, Error, ErrorKind, Index, Label, Outcome, Precondition, Result,
-    Segments, Store, StoreOptions, Write,
+    Segments, Store, StoreOptions, Write, WriteStream,
 };
 use uuid::Uuid;
 
@@ -393,6 +393,12 @@ impl Container {
     pub(crate) fn commit_whole(&self, commit: &Commit<'_>) -> Result<Outcome> {
         self.check_writable()?;
         let committed = self.index()?.commit(commit);
+        committed.map_err(|error| error.context(format_args!("can't write to {self}")))
+    }
+
+    pub(crate) fn commit_stream(&self, commit: &Commit<'_>, writes: &mut dyn WriteStream) -> Result<Outcome> {
+        self.check_writable()?;
+        let committed = self.index()?.commit_stream(commit, writes);
         committed.map_err(|error| error.context(format_args!("can't write to {self}")))
     }
 

@@ -1,7 +1,7 @@
 //! Transactions over everything in a container: optimistic and serializable.
 //!
 //! A transaction reads a consistent state, the one that it began with, and its own writes over it.
-//! What it writes waits in memory; at commit, all of it takes effect at once, if nothing that the
+//! What it writes waits, in memory as far as there is room; at commit, all of it takes effect at once, if nothing that the
 //! transaction read was changed meanwhile: no key, and none that would have come to lie in a range that
 //! it scanned. Otherwise nothing takes effect and the error says `Conflict`: whoever runs the
 //! transaction runs it again.
@@ -11,13 +11,14 @@
 //! finds the transaction behind them ([`scope`]): so dictionaries and objects, their creation and
 //! their destruction, take part without knowing it.
 //!
-//! - [`state`]: what a transaction is, and its commit. [`buffer`]: what it wrote. [`reads`]: what it
-//!   read. [`view`]: the one over the other. [`writers`]: bulk bytes. [`retry`]: running it again.
+//! - [`state`]: what a transaction is, and its commit. [`buffer`]: what it wrote, [`spill`]: what of that
+//!   memory has no room for. [`reads`]: what it read. [`view`]: the one over the other. [`writers`]: bulk bytes. [`retry`]: running it again.
 
 mod buffer;
 mod reads;
 mod retry;
 mod scope;
+mod spill;
 mod state;
 mod view;
 mod writers;
@@ -41,7 +42,13 @@ pub struct TransactionOptions {
     pub durability: Option<Durability>,
     /// How often it is tried again after a conflict; 100 times by default.
     pub retries: Option<u32>,
+    /// Bytes of writes that it holds in memory; 64 MiB by default. What is more goes to disk until the
+    /// commit, and counts as used space of the pool until then.
+    pub memory: Option<usize>,
 }
+
+/// See [`TransactionOptions::memory`].
+const MEMORY_BYTES: usize = 64 << 20;
 
 /// A transaction. Dropped without a commit, it is aborted, and nothing has changed.
 pub struct Transaction {
@@ -57,8 +64,9 @@ impl Transaction {
         }
         let read_only = options.read_only || options.at.is_some() || container.is_read_only();
         let durability = options.durability.unwrap_or_else(|| container.durability());
+        let memory = options.memory.unwrap_or(MEMORY_BYTES);
         let at = options.at.map_or(At::Latest, At::Epoch);
-        let state = Arc::new(State::begin(container, at, read_only, durability)?);
+        let state = Arc::new(State::begin(container, at, read_only, durability, memory)?);
         let scope = TransactionScope::new(Arc::clone(&state));
         Ok(Self { state, container: container.scoped(Arc::new(scope)) })
     }

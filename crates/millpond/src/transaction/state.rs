@@ -10,11 +10,11 @@ use std::{
 
 use millpond_core::{
     At, Commit, Direction, Durability, Epoch, Error, ErrorKind, Key, KeyRange, Op, Outcome, Precondition,
-    Record, Result, Segments, View, Write,
+    Record, Result, Segments, View, Write, WriteStream,
 };
 
 use super::{
-    buffer::{Buffer, Slot, Version},
+    buffer::{Buffer, Stream, Version},
     reads::{Reads, Scan},
     view::TransactionView,
     writers::Writers,
@@ -34,6 +34,8 @@ pub(super) struct State {
     container: Container,
     read_only: bool,
     durability: Durability,
+    /// Bytes of writes to hold in memory.
+    memory_bytes: usize,
     /// The epoch that the transaction began with.
     pub(super) epoch: Epoch,
     inner: Mutex<Inner>,
@@ -56,12 +58,14 @@ impl State {
         at: At,
         read_only: bool,
         durability: Durability,
+        memory_bytes: usize,
     ) -> Result<Self> {
         let base: Arc<dyn View> = container.index()?.view(at)?.into();
         Ok(Self {
             container: container.clone(),
             read_only,
             durability,
+            memory_bytes,
             epoch: base.epoch(),
             inner: Mutex::new(Inner { base: Some(base), buffer: Buffer::default(), reads: Reads::default() }),
             turn: Mutex::new(()),
@@ -130,12 +134,13 @@ impl State {
     }
 
     /// What the transaction did to a key, as of `number`.
-    pub(super) fn own(&self, key: Key<'_>, number: u64) -> Option<Version> {
+    pub(super) fn own(&self, key: Key<'_>, number: u64) -> Result<Option<Version>> {
         let inner = self.lock();
         if inner.buffer.is_empty() {
-            return None;
+            return Ok(None);
         }
-        key.with_concat(|key| inner.buffer.get(key, number).cloned())
+        let segments = self.base_segments()?;
+        key.with_concat(|key| inner.buffer.get(segments, key, number))
     }
 
     /// What the transaction's writes of other keys add to a counter.
@@ -155,7 +160,7 @@ impl State {
         direction: Direction,
         number: u64,
         most: usize,
-    ) -> Vec<(Vec<u8>, Version)> {
+    ) -> Result<Vec<(Vec<u8>, Version)>> {
         let whole = |sort: &Vec<u8>| [partition, sort].concat();
         let start = match start {
             Bound::Unbounded => Bound::Included(partition.to_vec()),
@@ -167,14 +172,12 @@ impl State {
         };
         let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
         let inner = self.lock();
-        let pick = |(key, slot): (&[u8], &Slot)| {
-            Some((key.get(slot.partition..)?.to_vec(), slot.at(number)?.clone()))
-        };
-        let range = inner.buffer.range(bounds);
-        match direction {
-            Direction::Forward => range.filter_map(pick).take(most).collect(),
-            Direction::Backward => range.rev().filter_map(pick).take(most).collect(),
+        if inner.buffer.is_empty() {
+            return Ok(Vec::new());
         }
+        let mut page = inner.buffer.page(self.base_segments()?, bounds, direction, number, most)?;
+        page.iter_mut().for_each(|(key, _)| drop(key.drain(..partition.len().min(key.len()))));
+        Ok(page)
     }
 
     /// Notes that a key was read in the state that the transaction began with.
@@ -212,9 +215,14 @@ impl State {
         if inner.base.is_none() {
             return Err(ended());
         }
+        let segments = self.base_segments()?;
+        if inner.buffer.bytes() > self.memory_bytes {
+            let mut writer = self.writers.writer(segments)?;
+            inner.buffer.spill(&mut *writer)?;
+        }
         inner.buffer.next();
         for (write, existed) in std::iter::zip(&commit.writes, &existed) {
-            inner.buffer.write(write, *existed);
+            inner.buffer.write(segments, write, *existed)?;
         }
         Ok(Outcome::Committed { epoch: Epoch(OWN_WRITES | inner.buffer.number()), existed })
     }
@@ -249,7 +257,7 @@ impl State {
                 }
                 inner.reads.range(range);
                 let number = if since.0 & OWN_WRITES == 0 { 0 } else { since.0 & !OWN_WRITES };
-                Ok(!inner.buffer.changed_since(range, number))
+                Ok(!inner.buffer.changed_since(self.base_segments()?, range, number)?)
             }
         }
     }
@@ -271,18 +279,27 @@ impl State {
             self.writers.abandon();
             return Ok(base.epoch());
         }
-        let commit = Commit {
+        let mut commit = Commit {
             preconditions: reads.preconditions(self.epoch),
-            writes: buffer.writes().collect(),
             durability: self.durability,
             seen: Some(self.epoch),
+            ..Commit::default()
         };
-        let outcome = self.container.commit_whole(&commit);
+        let mut destroys = false;
+        let outcome = if buffer.is_in_memory() {
+            commit.writes = buffer.writes().collect();
+            destroys = commit.writes.iter().any(is_reap);
+            self.container.commit_whole(&commit)
+        } else {
+            let mut stream =
+                Watched { stream: buffer.stream(self.base_segments()?)?, destroys: &mut destroys };
+            self.container.commit_stream(&commit, &mut stream)
+        };
         drop(base);
         match outcome {
             Ok(Outcome::Committed { epoch, .. }) => {
                 self.writers.settle(true);
-                if commit.writes.iter().any(|write| is_reap(write)) {
+                if destroys {
                     // That a destroyed dictionary can't be cleared now must not hide that it is
                     // destroyed: the next opening or compaction goes on with it.
                     let _ = crate::catalog::reap_all(&self.container, usize::MAX);
@@ -313,6 +330,20 @@ impl State {
                 self.writers.forget();
             }
         }
+    }
+}
+
+/// Notes whether a dictionary is destroyed by the writes that pass.
+struct Watched<'a> {
+    stream: Stream<'a>,
+    destroys: &'a mut bool,
+}
+
+impl WriteStream for Watched<'_> {
+    fn next(&mut self) -> Result<Option<Write<'_>>> {
+        let write = self.stream.next()?;
+        *self.destroys |= write.as_ref().is_some_and(is_reap);
+        Ok(write)
     }
 }
 

@@ -91,12 +91,12 @@ impl View for TransactionView {
 
     fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
         self.state.check()?;
-        self.answer(key, self.state.own(key, self.number), || self.base_get(key))
+        self.answer(key, self.state.own(key, self.number)?, || self.base_get(key))
     }
 
     fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Record>>> {
         self.state.check()?;
-        let own: Vec<_> = keys.iter().map(|key| self.state.own(*key, self.number)).collect();
+        let own: Vec<_> = keys.iter().map(|key| self.state.own(*key, self.number)).collect::<Result<_>>()?;
         let asks = |own: &Option<Version>| {
             own.as_ref().is_none_or(|version| matches!(version.change, Change::Adjust(_)))
         };
@@ -169,13 +169,13 @@ struct TransactionCursor {
 
 impl TransactionCursor {
     /// Sees to it that `own` is the next key of the transaction's own, if there is one.
-    fn look_at_own(&mut self) {
+    fn look_at_own(&mut self) -> Result<()> {
         if self.own.is_some() {
-            return;
+            return Ok(());
         }
         self.own = self.page.next();
         if self.own.is_some() || self.page_is_last {
-            return;
+            return Ok(());
         }
         let page = self.view.state.own_page(
             &self.partition,
@@ -183,7 +183,7 @@ impl TransactionCursor {
             self.direction,
             self.view.number,
             PAGE_KEYS,
-        );
+        )?;
         self.page_is_last = page.len() < PAGE_KEYS;
         if let Some((last, _)) = page.last() {
             match self.direction {
@@ -193,6 +193,7 @@ impl TransactionCursor {
         }
         self.page = page.into_iter();
         self.own = self.page.next();
+        Ok(())
     }
 
     fn look_at_base(&mut self) -> Result<()> {
@@ -221,7 +222,7 @@ impl Cursor for TransactionCursor {
             self.base_state = Ahead::Unknown;
         }
         loop {
-            self.look_at_own();
+            self.look_at_own()?;
             self.look_at_base()?;
             let own_first = match (&self.own, self.base_state) {
                 (None, Ahead::Record) => false,

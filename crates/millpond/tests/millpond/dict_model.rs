@@ -40,8 +40,8 @@ enum Op {
     Clear,
     Reopen,
     Compact,
-    /// These in a transaction, committed or given up.
-    Transaction(Vec<Op>, bool),
+    /// These in a transaction, committed or given up, with so much memory for its writes.
+    Transaction(Vec<Op>, bool, usize),
 }
 
 /// Keys that meet often, and the ones that are awkward.
@@ -83,12 +83,12 @@ fn range() -> impl Strategy<Value = DictRange> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let transaction = (vec(change(), 0..12), any::<bool>());
+    let transaction = (vec(change(), 0..12), any::<bool>(), select(vec![0, 500, 1 << 20]));
     prop_oneof![
         30 => change(),
         1 => Just(Op::Reopen),
         1 => Just(Op::Compact),
-        4 => transaction.prop_map(|(ops, commit)| Op::Transaction(ops, commit)),
+        4 => transaction.prop_map(|(ops, commit, memory)| Op::Transaction(ops, commit, memory)),
     ]
 }
 
@@ -206,9 +206,10 @@ fn apply(op: &Op, dict: &mut Dict, model: &mut Model) {
         }
         Op::Reopen => *dict = open(&dict.container().clone()),
         Op::Compact => dict.container().compact().expect("compacted"),
-        Op::Transaction(ops, commit) => {
+        Op::Transaction(ops, commit, memory) => {
             let before = model.clone();
-            let transaction = dict.container().begin(TransactionOptions::default()).expect("begun");
+            let options = TransactionOptions { memory: Some(*memory), ..TransactionOptions::default() };
+            let transaction = dict.container().begin(options).expect("begun");
             let mut within = dict.within(&transaction).expect("of it");
             for op in ops {
                 apply(op, &mut within, model);

@@ -338,13 +338,23 @@ fn there_is_no_limit_of_writes(scratch: &Scratch) {
     const WRITES: u32 = 70_000;
     let container = scratch.container();
     let dict = container.create_dict("d").expect("created");
-    let tx = begin(&container);
+    // Far less than the writes take.
+    let options = TransactionOptions { memory: Some(1 << 20), ..TransactionOptions::default() };
+    let tx = container.begin(options).expect("begun");
     let within = dict.within(&tx).expect("of it");
     for number in 0..WRITES {
         within.put(&number.to_be_bytes(), &noise(number.into(), 40)).expect("put");
     }
     assert_eq!(within.len().expect("counted"), u64::from(WRITES));
     assert_eq!(dict.len().expect("counted"), 0);
+    let mut seen = 0u32;
+    for entry in within.iter().expect("begun") {
+        let (key, value) = entry.expect("read");
+        assert_eq!(&key[..], seen.to_be_bytes());
+        assert!(seen % 100 != 0 || value == noise(seen.into(), 40));
+        seen += 1;
+    }
+    assert_eq!(seen, WRITES);
     tx.commit().expect("committed");
     assert_eq!(dict.len().expect("counted"), u64::from(WRITES));
     for number in (0..WRITES).step_by(997) {
