@@ -215,7 +215,9 @@ impl Buffer {
             {
                 known = Some(last.clone());
             }
-            page.into_iter().for_each(|(key, version)| drop(merged.entry(key).or_insert(version)));
+            for (key, version) in page {
+                merged.entry(key).or_insert(version);
+            }
         };
         merge(std::mem::take(&mut page));
         for chunk in self.chunks.iter().rev() {
