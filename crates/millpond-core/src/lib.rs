@@ -9,6 +9,7 @@
 
 mod epoch;
 mod error;
+pub mod fork;
 mod index;
 mod key;
 mod label;

@@ -5,27 +5,10 @@
 
 use std::{
     ptr,
-    sync::{
-        Once,
-        atomic::{AtomicPtr, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicPtr, Ordering},
 };
 
-static GENERATION: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn count_fork() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
-}
-
-/// How many forks lie between the first process that asked and this one.
-pub(crate) fn generation() -> u64 {
-    static REGISTER: Once = Once::new();
-    REGISTER.call_once(|| {
-        // SAFETY: the handler only adds to an atomic, which a fork's child may do.
-        unsafe { libc::pthread_atfork(None, None, Some(count_fork)) };
-    });
-    GENERATION.load(Ordering::Relaxed)
-}
+pub(crate) use millpond_core::fork::generation;
 
 /// A value that every process makes for itself. What belongs to a parent is left alone in its child:
 /// nobody knows what the parent's other threads were doing with it.

@@ -1,15 +1,15 @@
 //! Which process began something that can't be carried across a fork: a value that is half written,
 //! or changes that name one. A child has a copy of it, whose bytes are in the parent's segments.
 
-use millpond_core::{Error, ErrorKind, Result};
+use millpond_core::{Error, ErrorKind, Result, fork};
 
-/// The process that made something.
+/// The process that made something, by the forks that led to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Maker(u32);
+pub(super) struct Maker(u64);
 
 impl Default for Maker {
     fn default() -> Self {
-        Self(std::process::id())
+        Self(fork::generation())
     }
 }
 
