@@ -1,7 +1,7 @@
-//! Knows whether this process is a forked child of the one that opened a handle.
+//! Knows whether this process is a forked child of the one that began something.
 //!
 //! A child inherits memory but not the locks and threads behind it, so nothing that the parent
-//! opened may be used there: no lock taken, nothing flushed or unlinked, nothing asked of a thread.
+//! opened may be used there. Asking costs no system call.
 
 use std::sync::{
     Once,

@@ -74,6 +74,20 @@ pub(crate) struct BulkRun {
 pub(crate) struct Versions {
     newest: Version,
     older: Vec<Version>,
+    /// Of the oldest of them.
+    replaced: Replaced,
+}
+
+/// What stood in older places when a tail's first version of a key was committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// Not known to this process, or more than that it was there has to be known.
+    #[default]
+    Unknown,
+    /// Nothing, so that no merge drops anything for its sake.
+    Nothing,
+    /// A record that owns no bytes of segments.
+    Record,
 }
 
 /// One version of a key.
@@ -95,7 +109,7 @@ impl Records {
         key: Bytes,
         what: T,
         add: impl FnOnce(&mut Versions, T),
-        first: impl FnOnce(T) -> Version,
+        first: impl FnOnce(T) -> (Version, Replaced),
     ) {
         let Self { slots, places, .. } = self;
         let hash = key_hash(&key);
@@ -109,7 +123,8 @@ impl Records {
             hash_table::Entry::Vacant(vacant) => {
                 // A log file, of 1 GiB at most, has fewer records.
                 vacant.insert(slots.len() as u32);
-                let versions = Versions { newest: first(what), older: Vec::new() };
+                let (newest, replaced) = first(what);
+                let versions = Versions { newest, older: Vec::new(), replaced };
                 slots.push(Slot { hash, key, versions });
             }
         }
@@ -144,6 +159,16 @@ impl Versions {
     /// The newest one.
     pub(crate) fn newest(&self) -> &Version {
         &self.newest
+    }
+
+    /// The one that there is, if there is only one.
+    pub(crate) fn only(&self) -> Option<&Version> {
+        self.older.is_empty().then_some(&self.newest)
+    }
+
+    /// What the oldest one replaced.
+    pub(crate) fn replaced(&self) -> Replaced {
+        self.replaced
     }
 
     /// The newest version that is no newer than `at`.
@@ -234,7 +259,8 @@ impl Tail {
             self.count_segments(extents);
         }
         self.newest.fetch_max(version.epoch.0, Ordering::Release);
-        self.records_mut().put(key.clone(), version, Versions::push, |version| version);
+        let first = |version| (version, Replaced::Unknown);
+        self.records_mut().put(key.clone(), version, Versions::push, first);
     }
 
     fn count_segments(&self, extents: &[Extent]) {
@@ -246,9 +272,9 @@ impl Tail {
     }
 
     /// Applies the changes of one commit.
-    pub(crate) fn apply(&self, epoch: Epoch, changes: impl Iterator<Item = (Bytes, Change)>) {
+    pub(crate) fn apply(&self, epoch: Epoch, changes: impl Iterator<Item = (Bytes, Change, Replaced)>) {
         let mut records = self.records_mut();
-        for (key, change) in changes {
+        for (key, change, replaced) in changes {
             if let Change::Put(_, extents) = &change {
                 self.count_segments(extents);
             }
@@ -263,7 +289,7 @@ impl Tail {
                         Change::Adjust(delta) => Entry::Counter(delta),
                         Change::Damaged(place) => Entry::Damaged(place),
                     };
-                    Version { epoch, entry }
+                    (Version { epoch, entry }, replaced)
                 },
             );
         }

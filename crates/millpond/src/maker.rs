@@ -3,7 +3,7 @@
 
 use millpond_core::{Error, ErrorKind, Result, fork};
 
-/// The process that made something.
+/// The process that made something, by the forks that led to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Maker(u64);
 

@@ -5,17 +5,17 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 
-use super::{Engine, lock};
+use super::{Engine, lock, prepare::PreparedWrite};
 use crate::{
     bugs::{Bug, planted},
     log::{LogFile, LogOp, LogPlace, Ops, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, is_intact, parse},
     manifest::Manifest,
     read::State,
     run::{Run, RunId},
-    tail::{BulkRun, Change, Tail},
+    tail::{BulkRun, Change, Replaced, Tail},
     wire::Malformed,
 };
 
@@ -32,13 +32,20 @@ pub(super) struct Applier {
     pub(super) chain: u64,
     /// Its epoch.
     pub(super) epoch: Epoch,
+    /// Where records of this process are made. The tail holds parts of it.
+    pub(super) records: BytesMut,
+    /// What a record changes, while it is applied.
+    changes: Vec<(Bytes, Change, Replaced)>,
 }
 
+/// Bytes for records to allocate at a time.
+const RECORDS_BYTES: usize = 64 << 10;
+
 /// Where the bytes of a record come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// This process has just made them.
-    Own,
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source<'a> {
+    /// This process has just made them, with `writes` as the first operations.
+    Own { writes: &'a [PreparedWrite] },
     /// They were read, and their values not verified yet.
     Log,
 }
@@ -46,7 +53,14 @@ pub(super) enum Source {
 impl Applier {
     /// At the first record of a file.
     pub(super) fn at(file: LogFile) -> Self {
-        Self { offset: file.header.base, chain: file.header.chain, epoch: file.header.epoch, file }
+        Self {
+            offset: file.header.base,
+            chain: file.header.chain,
+            epoch: file.header.epoch,
+            file,
+            records: BytesMut::with_capacity(RECORDS_BYTES),
+            changes: Vec::new(),
+        }
     }
 }
 
@@ -58,7 +72,7 @@ impl Engine {
 
     pub(super) fn catch_up_with(&self, applier: &mut Applier) -> Result<()> {
         let words = self.control.words();
-        if words.generation.load(Ordering::Acquire) > self.state().manifest.generation {
+        if words.generation.load(Ordering::Acquire) > self.generation.load(Ordering::Acquire) {
             self.adopt(applier)?;
         }
         loop {
@@ -160,45 +174,45 @@ impl Engine {
         applier: &mut Applier,
         header: &RecordHeader,
         payload: &PayloadRead,
-        source: Source,
+        source: Source<'_>,
     ) -> Result<()> {
         let place = LogPlace { file: applier.file.number(), offset: applier.file.place(applier.offset) };
+        let file = &applier.file;
         let malformed = |what: Malformed| {
-            Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "log file {}, offset {}: {what}",
-                    applier.file.path().display(),
-                    applier.file.place(applier.offset)
-                ),
-            )
+            let text = format!("log file {}, offset {}: {what}", file.path().display(), place.offset);
+            Error::new(ErrorKind::Corrupt, text)
         };
         let end = applier.offset + u64::from(header.length);
         let state = self.state();
         let tail = state.newest_tail();
-        let mut changes = Vec::new();
+        let writes = if let Source::Own { writes } = source { writes } else { &[] };
+        let mut writes = writes.iter().map(PreparedWrite::replaces);
+        applier.changes.clear();
         for op in Ops::new(payload) {
-            match op.map_err(malformed)? {
+            let replaced = writes.next().unwrap_or_default();
+            let (key, change) = match op.map_err(malformed)? {
                 LogOp::Put { key, value, checksum, .. }
-                    if source == Source::Log && !is_intact(&value, checksum) =>
+                    if matches!(source, Source::Log) && !is_intact(&value, checksum) =>
                 {
-                    changes.push((key, Change::Damaged(place)));
+                    (key, Change::Damaged(place))
                 }
                 LogOp::Put { key, value, extents, .. } => {
                     if !header.segments_synced && !extents.is_empty() {
                         lock(&self.unsynced_extents).extend(extents.iter().map(|extent| (end, *extent)));
                     }
-                    changes.push((key, Change::Put(value, extents)));
+                    (key, Change::Put(value, extents))
                 }
-                LogOp::Delete { key } => changes.push((key, Change::Delete)),
-                LogOp::Adjust { key, delta } => changes.push((key, Change::Adjust(delta))),
+                LogOp::Delete { key } => (key, Change::Delete),
+                LogOp::Adjust { key, delta } => (key, Change::Adjust(delta)),
                 LogOp::Run { id, segments } => {
                     let run = self.open_run(id, Some(header.epoch))?;
                     tail.add_bulk(BulkRun { run, epoch: header.epoch, segments });
+                    continue;
                 }
-            }
+            };
+            applier.changes.push((key, change, replaced));
         }
-        tail.apply(header.epoch, changes.into_iter());
+        tail.apply(header.epoch, applier.changes.drain(..));
         applier.offset = end;
         applier.chain = header.checksum;
         applier.epoch = header.epoch;

@@ -23,7 +23,7 @@ use crate::{
     manifest::{Manifest, RunEntry},
     read::State,
     run::{Entry, Found, Run, RunId, RunSummary, RunWriter, key_hash},
-    tail::{self, BulkRun, Versions},
+    tail::{self, BulkRun, Replaced, Version, Versions},
 };
 
 /// Finished log files that may wait for a checkpoint before writers have to.
@@ -44,17 +44,16 @@ const BACKLOG_FILES_LIMIT: usize = 12;
 impl Engine {
     /// Makes a writer wait while checkpoints or merges are behind, so that memory and reads stay
     /// bounded. A full disk doesn't stop it at once: deletes must get through.
-    pub(super) fn slow_down(&self) -> Result<()> {
-        let (files, bulk, runs) = {
-            let state = self.state();
-            (state.tails.len() - 1, state.bulk_count(), state.runs.len())
-        };
+    ///
+    /// Answers whether it had to, so that `state` may be out of date.
+    pub(super) fn slow_down(&self, state: &State) -> Result<bool> {
+        let (files, bulk, runs) = (state.tails.len() - 1, state.bulk_count(), state.runs.len());
         let result = if files >= BACKLOG_FILES_MAX || bulk >= BACKLOG_BULK_MAX {
             self.checkpoint(bulk >= BACKLOG_BULK_MAX, Patience::Writer)
         } else if runs >= BACKLOG_RUNS_MAX {
             self.compact_step(Patience::Writer).map(drop)
         } else {
-            return Ok(());
+            return Ok(false);
         };
         match result {
             // Nor does another process that is stopped in the middle of one.
@@ -62,10 +61,10 @@ impl Engine {
                 if matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::Timeout)
                     && files < BACKLOG_FILES_LIMIT =>
             {
-                Ok(())
+                Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
-            other => other,
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            other => other.map(|()| true),
         }
     }
 
@@ -104,9 +103,21 @@ impl Engine {
         let summary = self.write_run(keys, |writer| {
             tail::for_each(finished, |key, places| {
                 self.get_on();
+                if let [versions] = places
+                    && let Some(Version { epoch, entry: entry @ Entry::Put { extents, .. } }) =
+                        versions.only()
+                {
+                    superseded.note_version(&state, key, *epoch, versions.replaced());
+                    for extent in extents {
+                        *changes.entry(extent.segment).or_insert(0) += extent.length as i64;
+                    }
+                    return writer.add(key, *epoch, entry.as_ref());
+                }
                 let versions = collect(places);
-                if let Some((epoch, Entry::Put { .. } | Entry::Tombstone)) = versions.last() {
-                    superseded.note(&state, key, *epoch);
+                if let Some((epoch, Entry::Put { .. } | Entry::Tombstone)) = versions.last()
+                    && let Some(oldest) = places.last()
+                {
+                    superseded.note_version(&state, key, *epoch, oldest.replaced());
                 }
                 let is_oldest = |epoch| Ok(is_oldest(&state, &[], key, epoch));
                 for (epoch, entry) in keep(versions, &needed, is_oldest, &mut |_| ())? {
@@ -234,6 +245,15 @@ struct Superseded {
 }
 
 impl Superseded {
+    /// Counts what the first version of a key since the last checkpoint, of `epoch`, supersedes.
+    fn note_version(&mut self, state: &State, key: &[u8], epoch: Epoch, replaced: Replaced) {
+        match replaced {
+            Replaced::Nothing => {}
+            Replaced::Record => self.records += 1,
+            Replaced::Unknown => self.note(state, key, epoch),
+        }
+    }
+
     /// Looks up what a record of `epoch` supersedes. A run that can't be read counts for nothing.
     fn note(&mut self, state: &State, key: &[u8], epoch: Epoch) {
         if let Ok(Some(Found { entry: Entry::Put { extents, .. }, .. })) =

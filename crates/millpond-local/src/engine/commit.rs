@@ -14,12 +14,12 @@ use super::{
     EPOCH_COMMIT_BITS, Engine,
     apply::{Applier, Source},
     lock,
-    prepare::{Kind, Prepared, PreparedKey, encode_tallies},
+    prepare::{Kind, Prepared, PreparedWrite},
 };
 use crate::{
     bugs::{Bug, planted},
     control::LockGuard,
-    log::{RecordHeader, encode_record},
+    log::{PayloadRead, RecordHeader, encode_record},
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -60,24 +60,32 @@ impl Engine {
     }
 
     fn commit_once(&self, commit: &Commit<'_>) -> Result<Outcome> {
-        self.check()?;
-        self.slow_down()?;
+        let mut view = self.current()?;
+        if self.slow_down(&view.0)? {
+            view = self.current()?;
+        }
         let segments = commit.writes.iter().flat_map(|write| match write.op {
             Op::Put { extents, .. } => extents,
             _ => &[],
         });
         let is_sync = commit.durability == Durability::Sync;
-        let naming =
-            if is_sync { None } else { self.name_unsynced(segments.clone().map(|extent| extent.segment)) };
+        let names_any = segments.clone().next().is_some();
+        let naming = if is_sync || !names_any {
+            None
+        } else {
+            self.name_unsynced(segments.clone().map(|extent| extent.segment))
+        };
         let segments_synced = naming.is_none();
-        if segments_synced {
+        if segments_synced && names_any {
             self.sync_segments(segments.clone().map(|extent| extent.segment))?;
         }
         segments.clone().try_for_each(|extent| self.segments.check(extent.segment))?;
-        let prepared = match self.prepare(commit, segments_synced)? {
+        let prepared = match self.prepare(commit, (&view.0, view.1), segments_synced)? {
             Ok(prepared) => prepared,
             Err(conflict) => return Ok(conflict),
         };
+        // It pins files that may be replaced meanwhile.
+        drop(view);
         let done = self.take_turn(prepared, commit.durability)?;
         drop(naming);
         if let Outcome::Committed { .. } = done.outcome {
@@ -91,6 +99,14 @@ impl Engine {
 
     /// Waits for the turn to commit; has it, and commits for all who wait, or is committed for.
     fn take_turn(&self, prepared: Prepared, durability: Durability) -> Result<Done> {
+        if let Ok(_turn) = self.queue.turn.try_lock()
+            && lock(&self.queue.waiting).is_empty()
+        {
+            // Nobody else is here: nothing has to be handed over.
+            return self
+                .with_log(|guard, applier| self.commit_one(guard, applier, prepared, durability))
+                .and_then(|result| result);
+        }
         let pending = Arc::new(Pending {
             prepared: Mutex::new(Some(prepared)),
             durability,
@@ -113,52 +129,49 @@ impl Engine {
     }
 
     fn commit_group(&self, group: &[Arc<Pending>]) {
-        let mut failure: Option<Error> = None;
-        match self.commit_lock() {
-            Ok(guard) => {
-                let mut applier = lock(&self.applier);
-                if let Err(error) = self.make_ready(&guard, &mut applier) {
-                    failure = Some(error);
-                    drop(applier);
-                    guard.abandon();
-                } else {
-                    let mut sound = true;
-                    for pending in group {
-                        let Some(prepared) = lock(&pending.prepared).take() else { continue };
-                        let (result, is_sound) =
-                            self.commit_one(&guard, &mut applier, prepared, pending.durability);
-                        sound &= is_sound;
-                        *lock(&pending.result) = Some(result);
-                        pending.done.store(true, Ordering::Release);
-                        if !sound {
-                            break;
-                        }
-                    }
-                    drop(applier);
-                    if sound {
-                        drop(guard);
-                    } else {
-                        guard.abandon();
-                    }
+        let failure = self.with_log(|guard, applier| {
+            for pending in group {
+                let Some(prepared) = lock(&pending.prepared).take() else { continue };
+                let (result, is_sound) = self.commit_one(guard, applier, prepared, pending.durability);
+                *lock(&pending.result) = Some(result);
+                pending.done.store(true, Ordering::Release);
+                if !is_sound {
+                    return ((), false);
                 }
             }
-            Err(error) => failure = Some(error),
-        }
+            ((), true)
+        });
         for pending in group {
             if !pending.done.load(Ordering::Acquire) {
-                let error = failure.as_ref().map_or_else(
-                    || {
-                        Error::new(
-                            ErrorKind::Io,
-                            "a commit before this one, in the same group, failed to write the log; try again",
-                        )
-                    },
-                    |error| Error::new(error.kind(), error.to_string()),
-                );
+                let error = match &failure {
+                    Ok(()) => Error::new(
+                        ErrorKind::Io,
+                        "a commit before this one, in the same group, failed to write the log; try again",
+                    ),
+                    Err(error) => Error::new(error.kind(), error.to_string()),
+                };
                 *lock(&pending.result) = Some(Err(error));
                 pending.done.store(true, Ordering::Release);
             }
         }
+    }
+
+    /// Does some work under the commit lock, ready to append; its flag says whether the log is as it
+    /// should be.
+    fn with_log<T>(&self, work: impl FnOnce(&LockGuard<'_>, &mut Applier) -> (T, bool)) -> Result<T> {
+        let guard = self.commit_lock()?;
+        let mut applier = lock(&self.applier);
+        if let Err(error) = self.make_ready(&guard, &mut applier) {
+            drop(applier);
+            guard.abandon();
+            return Err(error);
+        }
+        let (result, is_sound) = work(&guard, &mut applier);
+        drop(applier);
+        if !is_sound {
+            guard.abandon();
+        }
+        Ok(result)
     }
 
     /// Commits one; the flag says whether the log is as it should be.
@@ -166,20 +179,22 @@ impl Engine {
         &self,
         guard: &LockGuard<'_>,
         applier: &mut Applier,
-        mut prepared: Prepared,
+        prepared: Prepared,
         durability: Durability,
     ) -> (Result<Done>, bool) {
-        match self.validate(applier, &mut prepared) {
-            Ok(None) => {}
-            Ok(Some(conflict)) => {
-                let end = applier.offset;
-                return (Ok(Done { outcome: conflict, end }), true);
+        let Prepared { mut buffers, epoch: prepared_as_of, bulk, segments_synced, adds } = prepared;
+        if applier.epoch != prepared_as_of && !planted(Bug::SkipValidation) {
+            match buffers.look_again(&self.state(), prepared_as_of) {
+                Ok(None) => {}
+                Ok(Some(precondition)) => {
+                    let outcome = Outcome::Conflict { precondition };
+                    return (Ok(Done { outcome, end: applier.offset }), true);
+                }
+                Err(error) => return (Err(error), true),
             }
-            Err(error) => return (Err(error), true),
         }
-        let Prepared { mut payload, writes, tallies, bulk, segments_synced, adds, .. } = prepared;
-        encode_tallies(&mut payload, &writes, &tallies);
-        let bytes = payload.record_bytes() as u64;
+        buffers.encode_tallies();
+        let bytes = buffers.payload.record_bytes() as u64;
         let space = &self.options.space;
         if adds {
             if let Err(error) = space.charge(bytes) {
@@ -196,7 +211,7 @@ impl Engine {
         let epoch = self.next_epoch(applier.epoch);
         let mut header = RecordHeader {
             length: bytes as u32,
-            operations: payload.operations.len() as u32,
+            operations: buffers.payload.operations.len() as u32,
             checksum: 0,
             chain: applier.chain,
             epoch,
@@ -204,8 +219,10 @@ impl Engine {
             term: words.term.load(Ordering::Acquire) as u32,
             segments_synced,
         };
-        let mut record = Vec::with_capacity(bytes as usize);
-        header.checksum = encode_record(&mut record, self.container, applier.offset, &header, &payload);
+        applier.records.reserve(bytes as usize);
+        header.checksum =
+            encode_record(&mut applier.records, self.container, applier.offset, &header, &buffers.payload);
+        let record = applier.records.split().freeze();
         let publish = || words.published.store(applier.offset + bytes, Ordering::Release);
         if planted(Bug::PublishBeforeRecord) {
             publish();
@@ -224,44 +241,23 @@ impl Engine {
         }
         // Behind the record, and before a reader of this process sees it: a death can't take it back.
         publish();
-        let superseded = writes.iter().filter(|write| write.existed && write.kind != Kind::Adjust);
+        let superseded = buffers.writes.iter().filter(|write| write.existed && write.kind != Kind::Adjust);
         for write in superseded {
             self.superseded.records.fetch_add(1, Ordering::Relaxed);
             self.superseded.bytes.fetch_add(write.supersedes_bytes, Ordering::Relaxed);
         }
+        let replaced: &[PreparedWrite] = if bulk.is_some() { &[] } else { &buffers.writes };
+        let source = Source::Own { writes: replaced };
         if let Some(bulk) = bulk {
             bulk.keep();
             self.background.wake();
         }
         let end = applier.offset + bytes;
-        let existed = writes.iter().map(|write| write.existed).collect();
         // It is committed, whether or not this process can take it in now: the next call tries again.
-        let applied = self.apply(applier, &header, &payload.into(), Source::Own).is_ok();
+        let applied = self.apply(applier, &header, &PayloadRead::of(&record, &header), source).is_ok();
+        let existed = buffers.writes.iter().map(|write| write.existed).collect();
+        buffers.give_back();
         (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)
-    }
-
-    /// Looks again at what others committed since the commit was prepared.
-    fn validate(&self, applier: &Applier, prepared: &mut Prepared) -> Result<Option<Outcome>> {
-        if applier.epoch == prepared.epoch || planted(Bug::SkipValidation) {
-            return Ok(None);
-        }
-        let state = self.state();
-        for (place, condition) in prepared.conditions.iter().enumerate() {
-            if !condition.still_holds(&state, prepared.epoch)? {
-                return Ok(Some(Outcome::Conflict { precondition: place }));
-            }
-        }
-        for write in &mut prepared.writes {
-            let key = match &write.key {
-                PreparedKey::Payload(range) => &prepared.payload.operations[range.clone()],
-                PreparedKey::Own(key) => key,
-            };
-            if let Some(newest) = state.newer_than(key, prepared.epoch)? {
-                write.existed = newest.exists;
-                write.supersedes_bytes = newest.bulk_bytes;
-            }
-        }
-        Ok(None)
     }
 
     fn next_epoch(&self, last: Epoch) -> Epoch {

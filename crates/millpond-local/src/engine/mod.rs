@@ -133,6 +133,8 @@ pub struct Engine {
     next_file: AtomicU64,
     cache: Arc<BlockCache>,
     state: RwLock<Arc<State>>,
+    /// The generation of the manifest of `state`.
+    generation: AtomicU64,
     /// States that may still be in use, to know what others must keep for them.
     states: Mutex<Vec<Weak<State>>>,
     applier: Mutex<Applier>,
@@ -215,7 +217,7 @@ impl Engine {
         let words = self.control.words();
         let published = words.published.load(Ordering::Acquire);
         if published != self.applied.load(Ordering::Acquire)
-            || words.generation.load(Ordering::Acquire) > self.state().manifest.generation
+            || words.generation.load(Ordering::Acquire) > self.generation.load(Ordering::Acquire)
         {
             self.catch_up()?;
         }
@@ -233,6 +235,7 @@ impl Engine {
         let state = Arc::new(state);
         lock(&self.states).push(Arc::downgrade(&state));
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
+        self.generation.store(state.manifest.generation, Ordering::Release);
         self.update_slot();
         state
     }

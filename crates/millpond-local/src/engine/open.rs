@@ -147,6 +147,7 @@ impl Engine {
             cache,
             applied: AtomicU64::new(applier.offset),
             state: RwLock::new(state),
+            generation: AtomicU64::new(0),
             states: Mutex::default(),
             applier: Mutex::new(applier),
             queue: Default::default(),

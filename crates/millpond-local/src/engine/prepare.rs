@@ -1,7 +1,10 @@
 //! Preparing a commit: conditions and existence are resolved in a view, and the payload is encoded,
 //! all outside the lock. What was resolved says as of which epoch, so that it can be looked at again.
 
-use std::ops::{Bound, Range};
+use std::{
+    cell::Cell,
+    ops::{Bound, Range},
+};
 
 use millpond_core::{Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Result, Write, limits};
 
@@ -9,25 +12,42 @@ use super::{Engine, bulk::Bulk};
 use crate::{
     log::{LogOpRef, Payload, encode_op},
     read::{Newest, State, concat_bounds, with_key},
+    tail::Replaced,
 };
 
 /// A commit whose payload is longer is written as a run of its own (rule 7).
 const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 
+/// Buffers that are longer are not kept for the next commit of the thread.
+const SPARE_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// The buffers of the thread's last commit, so that the next one allocates nothing.
+    static SPARE: Cell<Option<Buffers>> = const { Cell::new(None) };
+}
+
 /// A commit, resolved as of an epoch.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) payload: Payload,
-    pub(super) writes: Vec<PreparedWrite>,
-    /// Keys of the counters that keep tally.
-    pub(super) tallies: Vec<Vec<u8>>,
-    pub(super) conditions: Vec<Condition>,
+    pub(super) buffers: Buffers,
     /// As of which conditions and existence were resolved.
     pub(super) epoch: Epoch,
     pub(super) bulk: Option<Bulk>,
     pub(super) segments_synced: bool,
     /// It adds to the store, so that a full pool refuses it.
     pub(super) adds: bool,
+}
+
+/// What a commit consists of.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    pub(super) payload: Payload,
+    pub(super) writes: Vec<PreparedWrite>,
+    pub(super) conditions: Vec<Condition>,
+    /// The counters that keep tally, each once.
+    tallies: Vec<Range<usize>>,
+    /// Keys that the payload doesn't hold, one behind the other: ranges of keys are of this.
+    keys: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -40,11 +60,11 @@ pub(super) struct PreparedWrite {
     tally: Option<usize>,
 }
 
-/// A key, as a part of the payload's operations, or by itself if they don't hold it.
+/// A key, as a part of the payload's operations, or of the keys that they don't hold.
 #[derive(Debug)]
 pub(super) enum PreparedKey {
     Payload(Range<usize>),
-    Own(Vec<u8>),
+    Own(Range<usize>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +76,16 @@ pub(super) enum Kind {
 
 #[derive(Debug)]
 pub(super) enum Condition {
-    Key { key: Vec<u8>, version: Epoch },
+    Key { key: Range<usize>, version: Epoch },
     Range { start: Bound<Vec<u8>>, end: Bound<Vec<u8>>, since: Epoch },
 }
 
 impl Condition {
-    pub(super) fn holds(&self, state: &State) -> Result<bool> {
+    fn holds(&self, keys: &[u8], state: &State) -> Result<bool> {
         match self {
-            Condition::Key { key, version } => Ok(is_version(state.newest_of_condition(key)?, *version)),
+            Condition::Key { key, version } => {
+                Ok(is_version(state.newest_of_condition(&keys[key.clone()])?, *version))
+            }
             Condition::Range { start, end, since } => Ok(!state.changed_since(
                 start.as_ref().map(Vec::as_slice),
                 end.as_ref().map(Vec::as_slice),
@@ -73,16 +95,112 @@ impl Condition {
     }
 
     /// Whether a condition that held as of `epoch` holds still.
-    pub(super) fn still_holds(&self, state: &State, epoch: Epoch) -> Result<bool> {
+    fn still_holds(&self, keys: &[u8], state: &State, epoch: Epoch) -> Result<bool> {
         match self {
-            Condition::Key { key, version } => {
-                Ok(state.newer_than(key, epoch)?.is_none_or(|newest| is_version(newest, *version)))
-            }
+            Condition::Key { key, version } => Ok(state
+                .newer_than(&keys[key.clone()], epoch)?
+                .is_none_or(|newest| is_version(newest, *version))),
             Condition::Range { start, end, since } => Ok(!state.changed_since(
                 start.as_ref().map(Vec::as_slice),
                 end.as_ref().map(Vec::as_slice),
                 epoch.max(*since),
             )?),
+        }
+    }
+}
+
+impl Buffers {
+    /// Those of the thread's last commit, emptied.
+    fn take() -> Self {
+        SPARE.take().unwrap_or_default()
+    }
+
+    /// Keeps them for the thread's next commit.
+    pub(super) fn give_back(mut self) {
+        let bytes =
+            self.payload.operations.capacity() + self.payload.values.capacity() + self.keys.capacity();
+        if bytes + self.writes.capacity() * size_of::<PreparedWrite>() > SPARE_BYTES_MAX {
+            return;
+        }
+        self.payload.operations.clear();
+        self.payload.values.clear();
+        self.writes.clear();
+        self.conditions.clear();
+        self.tallies.clear();
+        self.keys.clear();
+        SPARE.set(Some(self));
+    }
+
+    fn add_key(&mut self, key: Key<'_>) -> Range<usize> {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(key.partition);
+        self.keys.extend_from_slice(key.sort);
+        start..self.keys.len()
+    }
+
+    /// The number of a counter that keeps tally.
+    fn add_tally(&mut self, key: Key<'_>) -> usize {
+        let added = self.add_key(key);
+        let (keys, key) = self.keys.split_at(added.start);
+        match self.tallies.iter().rposition(|known| keys[known.clone()] == *key) {
+            Some(place) => {
+                self.keys.truncate(added.start);
+                place
+            }
+            None => {
+                self.tallies.push(added);
+                self.tallies.len() - 1
+            }
+        }
+    }
+
+    /// Looks again at what others committed since the commit was prepared, as of `epoch`; answers the
+    /// condition that no longer holds, if there is one.
+    pub(super) fn look_again(&mut self, state: &State, epoch: Epoch) -> Result<Option<usize>> {
+        for (place, condition) in self.conditions.iter().enumerate() {
+            if !condition.still_holds(&self.keys, state, epoch)? {
+                return Ok(Some(place));
+            }
+        }
+        for write in &mut self.writes {
+            let key = match &write.key {
+                PreparedKey::Payload(range) => &self.payload.operations[range.clone()],
+                PreparedKey::Own(range) => &self.keys[range.clone()],
+            };
+            if let Some(newest) = state.newer_than(key, epoch)? {
+                write.existed = newest.exists;
+                write.supersedes_bytes = newest.bulk_bytes;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Appends to the payload what the commit adds to counters that keep tally.
+    pub(super) fn encode_tallies(&mut self) {
+        for (place, key) in self.tallies.iter().enumerate() {
+            let delta: i64 = self
+                .writes
+                .iter()
+                .filter(|write| write.tally == Some(place))
+                .map(|write| match write.kind {
+                    Kind::Put | Kind::Adjust => i64::from(!write.existed),
+                    Kind::Delete => -i64::from(write.existed),
+                })
+                .sum();
+            if delta != 0 {
+                encode_op(&mut self.payload, &self.keys[key.clone()], &[], LogOpRef::Adjust(delta));
+            }
+        }
+    }
+}
+
+impl PreparedWrite {
+    /// What a put or delete leaves for merges to drop.
+    pub(super) fn replaces(&self) -> Replaced {
+        match (self.existed, self.supersedes_bytes) {
+            (false, _) => Replaced::Nothing,
+            (true, 0) => Replaced::Record,
+            (true, _) => Replaced::Unknown,
         }
     }
 }
@@ -93,19 +211,19 @@ fn is_version(newest: Newest, version: Epoch) -> bool {
 }
 
 impl Engine {
-    /// Resolves conditions and existence, and encodes the payload; or says which condition fails.
+    /// Resolves conditions and existence in a view, and encodes the payload; or says which condition fails.
     pub(super) fn prepare(
         &self,
         commit: &Commit<'_>,
+        (state, epoch): (&State, Epoch),
         segments_synced: bool,
     ) -> Result<Result<Prepared, Outcome>> {
         check_writes(&commit.writes)?;
-        let (state, epoch) = self.current()?;
-        let mut conditions = Vec::with_capacity(commit.preconditions.len());
+        let mut buffers = Buffers::take();
         for (precondition, place) in commit.preconditions.iter().zip(0..) {
             let condition = match precondition {
                 Precondition::Unchanged { key, version } => {
-                    Condition::Key { key: key.concat(), version: *version }
+                    Condition::Key { key: buffers.add_key(*key), version: *version }
                 }
                 Precondition::RangeUnchanged { range, since } => {
                     let (start, end) = concat_bounds(range);
@@ -113,13 +231,13 @@ impl Engine {
                 }
             };
             let holds = match commit.seen {
-                Some(seen) => condition.still_holds(&state, seen)?,
-                None => condition.holds(&state)?,
+                Some(seen) => condition.still_holds(&buffers.keys, state, seen)?,
+                None => condition.holds(&buffers.keys, state)?,
             };
             if !holds {
                 return Ok(Err(Outcome::Conflict { precondition: place }));
             }
-            conditions.push(condition);
+            buffers.conditions.push(condition);
         }
 
         let size: u64 = commit.writes.iter().map(|write| write_bytes(write) as u64).sum();
@@ -129,16 +247,9 @@ impl Engine {
         // A bulk commit's run is durable before its record, and so is what the run points to.
         let segments_synced = segments_synced || is_bulk;
 
-        let mut payload = Payload::default();
-        if !is_bulk {
-            payload.operations.reserve(128);
-            payload.values.reserve(size as usize);
-        }
         if let Some(bulk) = &bulk {
-            bulk.encode(&mut payload);
+            bulk.encode(&mut buffers.payload);
         }
-        let mut writes = Vec::with_capacity(commit.writes.len());
-        let mut tallies = Tallies::default();
         for write in &commit.writes {
             let newest = with_key(write.key, |key| state.newest(key))?;
             let (kind, op) = match write.op {
@@ -147,66 +258,25 @@ impl Engine {
                 Op::Adjust(delta) => (Kind::Adjust, LogOpRef::Adjust(delta)),
             };
             let key = if is_bulk && kind != Kind::Adjust {
-                PreparedKey::Own(write.key.concat())
+                PreparedKey::Own(buffers.add_key(write.key))
             } else {
                 let length = write.key.partition.len() + write.key.sort.len();
-                let before = payload.operations.len();
-                encode_op(&mut payload, write.key.partition, write.key.sort, op);
+                let before = buffers.payload.operations.len();
+                encode_op(&mut buffers.payload, write.key.partition, write.key.sort, op);
                 // Behind the kind byte and the length.
                 let start = before + 1 + varint_bytes(length as u64);
                 PreparedKey::Payload(start..start + length)
             };
-            writes.push(PreparedWrite {
+            let tally = write.tally.map(|tally| buffers.add_tally(tally));
+            buffers.writes.push(PreparedWrite {
                 key,
                 kind,
                 existed: newest.exists,
                 supersedes_bytes: newest.bulk_bytes,
-                tally: write.tally.map(|tally| tallies.place(tally)),
+                tally,
             });
         }
-        Ok(Ok(Prepared {
-            payload,
-            writes,
-            tallies: tallies.keys,
-            conditions,
-            epoch,
-            bulk,
-            segments_synced,
-            adds,
-        }))
-    }
-}
-
-/// The counters of a commit, each once.
-#[derive(Default)]
-struct Tallies {
-    keys: Vec<Vec<u8>>,
-}
-
-impl Tallies {
-    fn place(&mut self, key: Key<'_>) -> usize {
-        with_key(key, |key| {
-            self.keys.iter().rposition(|known| known == key).unwrap_or_else(|| {
-                self.keys.push(key.to_vec());
-                self.keys.len() - 1
-            })
-        })
-    }
-}
-
-pub(super) fn encode_tallies(payload: &mut Payload, writes: &[PreparedWrite], tallies: &[Vec<u8>]) {
-    for (place, key) in tallies.iter().enumerate() {
-        let delta: i64 = writes
-            .iter()
-            .filter(|write| write.tally == Some(place))
-            .map(|write| match write.kind {
-                Kind::Put | Kind::Adjust => i64::from(!write.existed),
-                Kind::Delete => -i64::from(write.existed),
-            })
-            .sum();
-        if delta != 0 {
-            encode_op(payload, key, &[], LogOpRef::Adjust(delta));
-        }
+        Ok(Ok(Prepared { buffers, epoch, bulk, segments_synced, adds }))
     }
 }
 

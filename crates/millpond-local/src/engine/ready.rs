@@ -22,7 +22,9 @@ impl Engine {
     /// The commit lock, caught up to within little of what is published.
     pub(super) fn commit_lock(&self) -> Result<LockGuard<'_>> {
         loop {
-            if !planted(Bug::AppendWithoutCatchingUp) {
+            // What is missing now is not replayed under the lock.
+            let published = self.control.words().published.load(Ordering::Acquire);
+            if published != self.applied.load(Ordering::Acquire) && !planted(Bug::AppendWithoutCatchingUp) {
                 self.catch_up()?;
             }
             let guard = self.control.lock(LockName::Commit, PATIENCE)?;

@@ -1,6 +1,6 @@
 //! The reserve: space set aside, so that a full disk still lets deletes and compaction through.
 //!
-//! A file of zeros beside the log. Before the log goes on in a new file for a commit that adds to
+//! A file beside the log. Before the log goes on in a new file for a commit that adds to
 //! the store, the reserve has room for a run of all that the log then holds, and for one more log
 //! file; else the commit is refused. So on a full disk deletes still get a log file, and after it
 //! a checkpoint still gets its run, which gives back the log that it replaces; what is left of the
@@ -11,12 +11,10 @@ use std::{io, path::PathBuf};
 use millpond_core::{Error, ErrorKind, Result};
 
 use super::{Engine, apply::Applier};
-use crate::media::{FileExt, OpenMode};
+use crate::media::OpenMode;
 
 /// What a run takes beyond its records, and a manifest.
 const OVERHEAD_BYTES: u64 = 16 << 10;
-
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 impl Engine {
     fn reserve_path(&self) -> PathBuf {
@@ -46,16 +44,11 @@ impl Engine {
                 }
                 other => other?,
             };
-            let mut length = file.length()?;
+            let length = file.length()?;
             if length > 2 * wanted {
                 file.set_length(wanted)?;
             }
-            while length < wanted {
-                let count = (ZEROS.len() as u64).min(wanted - length);
-                file.write_all_at(&ZEROS[..count as usize], length)?;
-                length += count;
-            }
-            Ok(())
+            file.allocate(length, wanted)
         })();
         let made =
             made.map_err(|error| Error::io(format!("setting space aside in {}", path.display()), error));

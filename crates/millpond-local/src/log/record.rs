@@ -25,7 +25,9 @@
 //! 2 delete; 3 adjust: zigzag varint; 4 run (no key): id, then a count of segments and for each
 //! its id and the bytes of it that the run makes reachable, as varints.
 
-use bytes::Bytes;
+use std::ops::DerefMut;
+
+use bytes::{BufMut, Bytes};
 use millpond_core::{Epoch, Extent, SegmentId, limits};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -104,12 +106,6 @@ impl Payload {
     /// Bytes of a record of it.
     pub(crate) fn record_bytes(&self) -> usize {
         (RECORD_HEADER_BYTES + self.operations.len() + self.values.len()).next_multiple_of(8)
-    }
-}
-
-impl From<Payload> for PayloadRead {
-    fn from(payload: Payload) -> Self {
-        Self { operations: payload.operations.into(), values: payload.values.into() }
     }
 }
 
@@ -273,7 +269,7 @@ impl Iterator for Ops<'_> {
 
 /// Appends a record of `payload` that begins at log offset `offset`, and answers its checksum.
 pub(crate) fn encode_record(
-    out: &mut Vec<u8>,
+    out: &mut (impl BufMut + DerefMut<Target = [u8]>),
     container: Uuid,
     offset: u64,
     header: &RecordHeader,
@@ -281,18 +277,18 @@ pub(crate) fn encode_record(
 ) -> u64 {
     let start = out.len();
     let length = payload.record_bytes();
-    out.extend_from_slice(&(length as u32).to_le_bytes());
-    out.extend_from_slice(&(payload.operations.len() as u32).to_le_bytes());
-    out.extend_from_slice(&[0; 8]);
+    out.put_u32_le(length as u32);
+    out.put_u32_le(payload.operations.len() as u32);
+    out.put_u64_le(0);
     for word in [header.chain, header.epoch.0, header.synced_upto] {
-        out.extend_from_slice(&word.to_le_bytes());
+        out.put_u64_le(word);
     }
-    out.extend_from_slice(&header.term.to_le_bytes());
-    out.extend_from_slice(&u32::from(header.segments_synced).to_le_bytes());
-    out.extend_from_slice(&payload.operations);
+    out.put_u32_le(header.term);
+    out.put_u32_le(header.segments_synced.into());
+    out.put_slice(&payload.operations);
     let checksum = checksum_of(&out[start..], seed(container, offset));
-    out.extend_from_slice(&payload.values);
-    out.resize(start + length, 0);
+    out.put_slice(&payload.values);
+    out.put_bytes(0, start + length - out.len());
     out[start + 8..start + 16].copy_from_slice(&checksum.to_le_bytes());
     checksum
 }

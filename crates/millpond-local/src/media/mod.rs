@@ -114,6 +114,24 @@ pub trait File: fmt::Debug + Send + Sync {
 
     /// Cuts or extends the file; what is added reads as zeros.
     fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Extends the file from `from` bytes to `to` with space of its own, which reads as zeros. When
+    /// the disk is full, it has been extended as far as possible.
+    fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
+        zero(self, from, to)
+    }
+}
+
+/// Writes zeros from `from` to `to`.
+fn zero(file: &(impl File + ?Sized), from: u64, to: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut place = from;
+    while place < to {
+        let count = (ZEROS.len() as u64).min(to - place);
+        file.write_all_at(&ZEROS[..count as usize], place)?;
+        place += count;
+    }
+    Ok(())
 }
 
 /// Whole reads and writes on any [`File`].

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{File, FileExt as _, Lock, LockFile, Mapping, Media, OpenMode, Shared};
+use super::{File, FileExt as _, Lock, LockFile, Mapping, Media, OpenMode, Shared, zero};
 
 /// The machine that the process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -187,7 +187,29 @@ impl File for SystemFile {
     fn set_length(&self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
     }
+
+    fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut place = from;
+        while place < to {
+            let count = ALLOCATE_BYTES.min(to - place);
+            let (at, length) = (place as libc::off_t, count as libc::off_t);
+            // SAFETY: the descriptor is open.
+            match check(unsafe { libc::fallocate(self.file.as_raw_fd(), 0, at, length) }) {
+                Ok(_) => place += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => match error.raw_os_error() {
+                    // Not every file system can; zeros take space there too.
+                    Some(libc::EOPNOTSUPP | libc::ENOSYS) => return zero(self, place, to),
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Bytes to allocate at a time: a full disk then gives what it still has.
+const ALLOCATE_BYTES: u64 = 1 << 20;
 
 /// Whether the file system writes a page that has a place on the disk where it was: then a store
 /// into it needs no space. Others may find the disk full only when it is written back.

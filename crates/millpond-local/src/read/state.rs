@@ -8,11 +8,11 @@
 
 use std::{
     cmp::Reverse,
-    collections::HashMap,
     ops::Bound,
     sync::{Arc, PoisonError},
 };
 
+use hashbrown::HashTable;
 use millpond_core::{Epoch, Result};
 
 use crate::{
@@ -39,7 +39,15 @@ pub(crate) struct State {
     pub(crate) first_epoch: Epoch,
     /// What older places than the newest tail, which never change, say of keys that conditions ask
     /// for again and again.
-    settled: RwLock<HashMap<Vec<u8>, Newest>>,
+    settled: RwLock<HashTable<Settled>>,
+}
+
+/// What `settled` says of one key.
+#[derive(Debug)]
+struct Settled {
+    hash: u64,
+    key: Vec<u8>,
+    newest: Newest,
 }
 
 /// So many keys are remembered in `settled`.
@@ -196,10 +204,11 @@ impl State {
         if let Some(newest) = Self::newest_in(first, hash, key)? {
             return Ok(newest);
         }
-        let known = self.settled.read().unwrap_or_else(PoisonError::into_inner).get(key).copied();
-        if let Some(newest) = known {
-            return Ok(newest);
+        let known = self.settled.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(settled) = known.find(hash, |settled| settled.key == key) {
+            return Ok(settled.newest);
         }
+        drop(known);
         let newest = match Self::newest_in(others, hash, key)? {
             Some(newest) => newest,
             None => self.newest_in_runs(hash, key)?,
@@ -208,7 +217,7 @@ impl State {
         if settled.len() >= SETTLED_KEYS_MAX {
             settled.clear();
         }
-        settled.insert(key.to_vec(), newest);
+        settled.insert_unique(hash, Settled { hash, key: key.to_vec(), newest }, |settled| settled.hash);
         Ok(newest)
     }
 
