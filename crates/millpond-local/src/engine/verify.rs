@@ -12,6 +12,7 @@ use millpond_core::{Cursor, Damage, ErrorKind, Extent, Result, SegmentId};
 use super::Engine;
 use crate::{
     log::{LogFile, LogPlace, PayloadRead, parse, values_intact},
+    manifest::Manifest,
     read::MergeScan,
     segment,
 };
@@ -20,11 +21,15 @@ impl Engine {
     /// Reads every stored byte; see [`millpond_core::Store::verify`].
     pub(crate) fn verify_all(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
         let (state, _) = self.current()?;
+        let (mut bytes, damaged) = Manifest::verify(&self.media, &self.dir, self.container)?;
+        if let Some(offset) = damaged {
+            let what = "one of two copies is damaged; the other one is used".into();
+            report(Damage { place: "manifest".into(), offset, what });
+        }
         let mut relative = |dir: &str, damage: Damage| {
             let place = damage.place.rsplit('/').next().unwrap_or_default();
             report(Damage { place: format!("{dir}/{place}"), ..damage });
         };
-        let mut bytes = 0;
         let bulk: Vec<_> = state.tails.iter().flat_map(|tail| tail.bulk()).collect();
         for run in state.runs.iter().chain(bulk.iter().map(|bulk| &bulk.run)) {
             bytes += run.verify(&mut |damage| relative("runs", damage));
