@@ -301,7 +301,7 @@ impl Engine {
     }
 
     /// Merges runs into one. Under the maintenance lock.
-    fn merge(&self, runs: &[Arc<Run>], victims: &BTreeSet<SegmentId>) -> Result<()> {
+    pub(super) fn merge(&self, runs: &[Arc<Run>], victims: &BTreeSet<SegmentId>) -> Result<()> {
         let state = self.state();
         let ids: Vec<u64> = runs.iter().map(|run| run.summary().id.0).collect();
         let needed = self.needed(&state.manifest.retained)?;
