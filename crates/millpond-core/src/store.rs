@@ -5,7 +5,7 @@ use std::{any::Any, collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Durability, Index, Label, Result, Segments};
+use crate::{Durability, Error, ErrorKind, Index, Label, Result, Segments};
 
 /// The storage of one open container.
 pub trait Store: Send + Sync {
@@ -25,6 +25,17 @@ pub trait Store: Send + Sync {
     /// Reads every stored byte and reports each damaged place to `report`, never stopping at the
     /// first. Answers how many bytes were read.
     fn verify(&self, report: &mut dyn FnMut(Damage)) -> Result<u64>;
+
+    /// Gives up what damage took, where it keeps more than itself from being read or written, and writes
+    /// anew what damage can be done without. Reports each place that it dealt with; answers at how many of
+    /// them records were lost.
+    ///
+    /// # Errors
+    /// `NotSupported` where the backend has nothing to repair.
+    fn repair(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
+        let _ = report;
+        Err(Error::new(ErrorKind::NotSupported, "this backend has nothing that it could repair"))
+    }
 
     /// Makes everything durable and lets go of the files, as dropping the last handle does, but
     /// with the errors. Later calls answer `Closed`.

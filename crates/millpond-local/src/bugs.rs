@@ -40,6 +40,7 @@ pub enum Bug {
     SkipChecksums,
     PublishBeforeRecord,
     SlotForgetsViews,
+    TrustWhatLossesLeave,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -32,7 +32,7 @@ pub(crate) const CONTROL_BYTES: usize = 16 * 1024;
 /// Processes that can have one container open.
 pub(crate) const SLOTS: usize = 256;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"mpctrl\x00\x01");
+const MAGIC: u64 = u64::from_le_bytes(*b"mpctrl\x00\x02");
 
 /// No failed sync is waiting for repair.
 pub(crate) const NOT_POISONED: u64 = u64::MAX;
@@ -67,6 +67,9 @@ pub(crate) struct Words {
     pub(crate) progress: SharedU64,
     /// Not 0 once the container is destroyed.
     pub(crate) destroyed: SharedU64,
+    /// Not 0 as long as durable records of the log are lost, and no repair has accepted it: whoever
+    /// follows the log leaves them out, and nobody writes.
+    pub(crate) lossy: SharedU64,
     locks: [LockWords; 3],
 }
 

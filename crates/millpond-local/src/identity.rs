@@ -87,6 +87,12 @@ impl Identity {
         header
     }
 
+    /// Whether a header is one that was written, be it of another file.
+    pub(crate) fn is_whole(header: &[u8; HEADER_BYTES]) -> bool {
+        let (body, checksum) = header.split_at(CHECKSUM_AT);
+        xxh3_64(body).to_le_bytes() == *checksum
+    }
+
     /// Checks the header that was read from the file.
     ///
     /// # Errors
@@ -99,8 +105,7 @@ impl Identity {
                 "this isn't a {name} of Millpond's, or its beginning is overwritten; put the file back that belongs here"
             )));
         }
-        let (body, checksum) = header.split_at(CHECKSUM_AT);
-        if xxh3_64(body).to_le_bytes() != *checksum {
+        if !Self::is_whole(header) {
             return Err(self.corrupt(0, "the header fails its checksum"));
         }
         let mut version = [0; 4];

@@ -179,6 +179,10 @@ impl Store for LocalStore {
         self.engine()?.verify_all(report)
     }
 
+    fn repair(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
+        self.writable()?.repair_now(report)
+    }
+
     fn close(&self) -> Result<()> {
         let engine = self.engine()?;
         self.closed.store(true, Ordering::Release);

@@ -9,7 +9,12 @@
 //! | … | … | retained epochs: count, each |
 //! | … | … | runs: count, for each id, inherited epoch + 1 (0: none), bytes, records, smallest and greatest epoch |
 //! | … | … | segments: count, for each id, live bytes, superseded bytes |
+//! | … | … | zeros, up to a multiple of 4096 bytes with the checksum |
 //! | end − 8 | 8 | xxh3 of all before |
+//!
+//! All of that is in the file twice, one behind the other: a damaged page leaves the other copy. (An
+//! older manifest could not stand in for it: runs that it names may be gone, and epochs that were
+//! given out since could be given out again.) Format version 1 had one copy, without the zeros.
 //!
 //! Invariants:
 //! - It is replaced whole: written to another name, synced, renamed, its directory synced. What it
@@ -30,9 +35,15 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"mpmanif\x01";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Of one copy, without zeros.
+const VERSION_SINGLE: u32 = 1;
 const NAME: &str = "manifest";
 const SCRATCH: &str = "manifest.tmp";
+
+/// The length of a copy is a multiple of it, so that no page has parts of both.
+const COPY_UNIT: usize = 4096;
+const CHECKSUM_BYTES: usize = 8;
 
 /// A manifest is small; what claims to be longer is not one of ours.
 const BYTES_MAX: u64 = 64 << 20;
@@ -104,6 +115,7 @@ impl Manifest {
         entry.superseded = entry.superseded.min(entry.live);
     }
 
+    /// One copy.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(MAGIC);
@@ -142,11 +154,13 @@ impl Manifest {
             put(entry.live);
             put(entry.superseded);
         }
+        out.resize((out.len() + CHECKSUM_BYTES).next_multiple_of(COPY_UNIT) - CHECKSUM_BYTES, 0);
         let checksum = xxh3_64(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
     }
 
+    /// Reads a copy.
     pub(crate) fn decode(bytes: &[u8], path: &Path, container: Uuid) -> Result<Self> {
         let corrupt = |what: &str| {
             Error::new(
@@ -170,7 +184,7 @@ impl Manifest {
                 format!("{} is no manifest of Millpond", path.display()),
             ));
         }
-        if version != VERSION {
+        if version != VERSION && version != VERSION_SINGLE {
             return Err(Error::new(
                 ErrorKind::Incompatible,
                 format!(
@@ -180,6 +194,9 @@ impl Manifest {
             ));
         }
         let manifest = Self::decode_body(&mut reader).map_err(|what| corrupt(what.0))?;
+        if reader.0.iter().any(|byte| *byte != 0) || (version == VERSION_SINGLE && !reader.is_empty()) {
+            return Err(corrupt("it is longer than its contents"));
+        }
         if manifest.container != container {
             return Err(corrupt("it belongs to another container"));
         }
@@ -214,33 +231,34 @@ impl Manifest {
             let entry = SegmentEntry { live: reader.varint()?, superseded: reader.varint()? };
             manifest.segments.insert(segment, entry);
         }
-        if !reader.is_empty() {
-            return Err(Malformed("it is longer than its contents"));
-        }
         Ok(manifest)
     }
 
-    /// Reads the manifest of the container in `dir`.
+    /// Reads the manifest of the container in `dir`, from whichever copy is intact.
     pub(crate) fn load(media: &Arc<dyn Media>, dir: &Path, container: Uuid) -> Result<Self> {
-        let path = dir.join(NAME);
-        let doing = || format!("reading manifest {}", path.display());
-        let file = media.open(&path, OpenMode::Read).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::new(
-                ErrorKind::Corrupt,
-                format!("manifest {} is missing; restore it from a copy", path.display()),
-            ),
-            _ => Error::io(doing(), error),
-        })?;
-        let length = file.length().map_err(|error| Error::io(doing(), error))?;
-        if length > BYTES_MAX {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("manifest {} is too long to be one; restore it from a copy", path.display()),
-            ));
+        let bytes = read(media, dir)?;
+        let mut refused = None;
+        for (_, copy) in copies(&bytes) {
+            match Self::decode(copy, &dir.join(NAME), container) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => refused = Some(error),
+                other => return other,
+            }
         }
-        let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io(doing(), error))?;
-        Self::decode(&bytes, &path, container)
+        // What is no file of two copies is one.
+        Self::decode(&bytes, &dir.join(NAME), container).map_err(|error| refused.unwrap_or(error))
+    }
+
+    /// Answers how many bytes the manifest has, and where a copy begins that is damaged while the other
+    /// one is not.
+    pub(crate) fn verify(media: &Arc<dyn Media>, dir: &Path, container: Uuid) -> Result<(u64, Option<u64>)> {
+        let bytes = read(media, dir)?;
+        let is_damaged = |copy| Self::decode(copy, &dir.join(NAME), container).is_err();
+        let damaged = if Self::decode(&bytes, &dir.join(NAME), container).is_ok() {
+            None
+        } else {
+            copies(&bytes).into_iter().find(|(_, copy)| is_damaged(copy)).map(|(at, _)| at)
+        };
+        Ok((bytes.len() as u64, damaged))
     }
 
     /// Makes this the manifest of the container in `dir`, durably.
@@ -252,7 +270,8 @@ impl Manifest {
                 _ => {}
             }
             let file = media.open(&scratch, OpenMode::Create)?;
-            file.write_all_at(&self.encode(), 0)?;
+            let copy = self.encode();
+            file.write_all_at(&[&copy[..], &copy].concat(), 0)?;
             file.sync()?;
             media.rename(&scratch, &path)?;
             if planted(Bug::SkipManifestDirectorySync) { Ok(()) } else { media.sync_dir(dir) }
@@ -261,9 +280,40 @@ impl Manifest {
     }
 }
 
+fn read(media: &Arc<dyn Media>, dir: &Path) -> Result<Vec<u8>> {
+    let path = dir.join(NAME);
+    let doing = || format!("reading manifest {}", path.display());
+    let file = media.open(&path, OpenMode::Read).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(
+            ErrorKind::Corrupt,
+            format!("manifest {} is missing; restore it from a copy", path.display()),
+        ),
+        _ => Error::io(doing(), error),
+    })?;
+    let length = file.length().map_err(|error| Error::io(doing(), error))?;
+    if length > BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("manifest {} is too long to be one; restore it from a copy", path.display()),
+        ));
+    }
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io(doing(), error))?;
+    Ok(bytes)
+}
+
+/// The copies that a file has, with their places.
+fn copies(bytes: &[u8]) -> Vec<(u64, &[u8])> {
+    let half = bytes.len() / 2;
+    let (first, second) = bytes.split_at(half);
+    let is_double = half > 0 && bytes.len().is_multiple_of(2 * COPY_UNIT);
+    if is_double { vec![(0, first), (half as u64, second)] } else { Vec::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::SystemMedia;
 
     fn manifest() -> Manifest {
         let mut manifest = Manifest::new(Uuid::from_u128(5));
@@ -303,5 +353,40 @@ mod tests {
             Manifest::decode(&bad, Path::new("manifest"), Uuid::from_u128(5)).expect_err("a flipped byte");
             Manifest::decode(&good[..place], Path::new("manifest"), Uuid::from_u128(5)).expect_err("cut off");
         }
+    }
+
+    #[test]
+    fn one_copy_is_enough_and_a_manifest_of_one_copy_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (media, manifest): (Arc<dyn Media>, _) = (Arc::new(SystemMedia), manifest());
+        let load = || Manifest::load(&media, dir.path(), manifest.container);
+        let verify = || Manifest::verify(&media, dir.path(), manifest.container).expect("read").1;
+        manifest.store(&media, dir.path()).expect("stored");
+        let path = dir.path().join(NAME);
+        let good = std::fs::read(&path).expect("read");
+        assert_eq!((good.len(), verify()), (2 * COPY_UNIT, None));
+        for place in (0..good.len()).step_by(7) {
+            let mut bad = good.clone();
+            bad[place] ^= 0x40;
+            std::fs::write(&path, &bad).expect("written");
+            assert_eq!(load().expect("one copy is enough"), manifest);
+            assert_eq!(verify(), Some(if place < COPY_UNIT { 0 } else { COPY_UNIT as u64 }));
+            bad[(place + COPY_UNIT) % good.len()] ^= 1;
+            std::fs::write(&path, &bad).expect("written");
+            assert_eq!(load().expect_err("both are damaged").kind(), ErrorKind::Corrupt);
+        }
+        let mut single = good[..COPY_UNIT - CHECKSUM_BYTES].to_vec();
+        // The last number is a 0.
+        single.truncate(2 + single.iter().rposition(|byte| *byte != 0).expect("not all zeros"));
+        single[MAGIC.len()] = VERSION_SINGLE as u8;
+        let checksum = xxh3_64(&single);
+        std::fs::write(&path, [&single[..], &checksum.to_le_bytes()].concat()).expect("written");
+        assert_eq!((load().expect("of format 1"), verify()), (manifest.clone(), None));
+        let mut newer = good[..COPY_UNIT - CHECKSUM_BYTES].to_vec();
+        newer[MAGIC.len()] = VERSION as u8 + 1;
+        let checksum = xxh3_64(&newer);
+        let newer = [&newer[..], &checksum.to_le_bytes()].concat();
+        std::fs::write(&path, newer.repeat(2)).expect("written");
+        assert_eq!(load().expect_err("a newer format").kind(), ErrorKind::Incompatible);
     }
 }

@@ -11,7 +11,10 @@ use millpond_core::{Epoch, Error, ErrorKind, Result};
 use super::{Engine, lock, prepare::PreparedWrite};
 use crate::{
     bugs::{Bug, planted},
-    log::{LogFile, LogOp, LogPlace, Ops, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, is_intact, parse},
+    log::{
+        LogFile, LogHeader, LogOp, LogPlace, Lost, Ops, PayloadRead, RECORD_HEADER_BYTES, RecordHeader,
+        is_intact, next_intact, parse,
+    },
     manifest::Manifest,
     read::State,
     run::{Run, RunId},
@@ -81,6 +84,7 @@ impl Engine {
             let published = words.published.load(Ordering::Acquire);
             let number = applier.file.number();
             let mut end = published.min(applier.file.end());
+            let mut next_header = None;
             // A new file counts even before it holds a record: nobody may append to the old one.
             if newest > number {
                 match LogFile::open(&self.media, &self.log_dir(), self.container, number + 1) {
@@ -89,7 +93,10 @@ impl Engine {
                         continue;
                     }
                     // After a failed sync, records were written again, and the rest is there only.
-                    Ok(next) => end = end.min(next.header.base),
+                    Ok(next) => {
+                        end = end.min(next.header.base);
+                        next_header = Some(next.header);
+                    }
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         // Its records are in a run by now.
                         self.adopt(applier)?;
@@ -101,7 +108,7 @@ impl Engine {
                     Err(error) => return Err(error),
                 }
             } else if applier.offset >= published {
-                return Ok(());
+                return self.lose_end(applier);
             }
             if applier.offset >= end {
                 return Err(Error::new(
@@ -112,7 +119,7 @@ impl Engine {
                     ),
                 ));
             }
-            self.replay(applier, end)?;
+            self.replay(applier, end, next_header.as_ref())?;
         }
     }
 
@@ -130,11 +137,18 @@ impl Engine {
             tails.insert(0, Arc::new(Tail::new(next.number())));
         }
         applier.file = next;
-        self.set_state(State::new(state.manifest.clone(), tails, state.runs.clone(), state.epoch()));
+        self.set_state(State::new(
+            state.manifest.clone(),
+            tails,
+            state.runs.clone(),
+            state.epoch(),
+            state.lost.clone(),
+        ));
     }
 
-    /// Applies records of the current file, some or all of those up to `end`.
-    fn replay(&self, applier: &mut Applier, end: u64) -> Result<()> {
+    /// Applies records of the current file, some or all of those up to `end`, where the next one begins
+    /// if there is one.
+    fn replay(&self, applier: &mut Applier, end: u64, next: Option<&LogHeader>) -> Result<()> {
         let length_of =
             |bytes: &[u8]| bytes.first_chunk().map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
         let mut bytes = applier.file.read(applier.offset, READ_BYTES.min(end - applier.offset))?;
@@ -152,6 +166,9 @@ impl Engine {
             let Some(header) =
                 parse(rest, self.container, applier.offset).filter(|header| header.chain == applier.chain)
             else {
+                if self.is_lossy() {
+                    return self.leave_out(applier, end, next);
+                }
                 return Err(Error::new(
                     ErrorKind::Corrupt,
                     format!(
@@ -166,6 +183,50 @@ impl Engine {
             self.apply(applier, &header, &PayloadRead::of(&record, &header), Source::Log)?;
         }
         Ok(())
+    }
+
+    /// Goes on behind records that recovery found to be lost.
+    fn leave_out(&self, applier: &mut Applier, end: u64, next: Option<&LogHeader>) -> Result<()> {
+        let rest = applier.file.read(applier.offset, end - applier.offset)?;
+        let behind = next_intact(&rest, self.container, applier.offset, applier.epoch);
+        let before = match (&behind, next) {
+            (Some((_, header)), _) => header.epoch,
+            (None, Some(next)) => Epoch(next.epoch.0 + 1),
+            (None, None) => Epoch::MAX,
+        };
+        self.lose(applier, before);
+        match (behind, next) {
+            (Some((offset, header)), _) => (applier.offset, applier.chain) = (offset, header.chain),
+            (None, Some(next)) => {
+                (applier.offset, applier.chain, applier.epoch) = (next.base, next.chain, next.epoch);
+            }
+            (None, None) => applier.offset = end,
+        }
+        self.applied.store(applier.offset, Ordering::Release);
+        Ok(())
+    }
+
+    /// Where the log ends before what was durable when it was closed, its end is lost.
+    fn lose_end(&self, applier: &Applier) -> Result<()> {
+        let state = self.state();
+        let is_known = || state.lost.last().is_some_and(|lost| lost.before == Epoch::MAX);
+        if self.is_lossy() && applier.offset < state.manifest.clean_end && !is_known() {
+            self.lose(applier, Epoch::MAX);
+        }
+        Ok(())
+    }
+
+    /// Records of before that epoch are lost, where the applier stands.
+    fn lose(&self, applier: &Applier, before: Epoch) {
+        let state = self.state();
+        let place = LogPlace { file: applier.file.number(), offset: applier.file.place(applier.offset) };
+        let lost = state.lost.iter().copied().chain([Lost { place, after: applier.epoch, before }]).collect();
+        // A view of now is one of after the loss, even if nothing intact comes behind it.
+        let epoch = state.epoch().max(Epoch(applier.epoch.0 + 1));
+        // What comes now is not added to what was before.
+        let mut tails = state.tails.clone();
+        tails.insert(0, Arc::new(Tail::new(applier.file.number())));
+        self.set_state(State::new(state.manifest.clone(), tails, state.runs.clone(), epoch, lost));
     }
 
     /// Applies one record, which begins at the applier's offset, and makes it visible.
@@ -279,7 +340,8 @@ impl Engine {
                 self.applied.store(applier.offset, Ordering::Release);
             }
         }
-        self.set_state(State::new(manifest, tails, runs, epoch));
+        let lost = state.lost.iter().filter(|lost| lost.place.file >= manifest.log_file).copied().collect();
+        self.set_state(State::new(manifest, tails, runs, epoch, lost));
         Ok(())
     }
 }

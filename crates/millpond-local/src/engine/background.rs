@@ -131,6 +131,9 @@ impl Engine {
         if !planted(Bug::NoPeriodicSync) {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;
         }
+        if self.is_lossy() {
+            return Ok(());
+        }
         let (files, has_bulk) = {
             let state = self.state();
             (state.tails.len(), state.bulk_count() >= BULK_RUNS)

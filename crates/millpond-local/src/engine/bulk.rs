@@ -106,7 +106,11 @@ impl Engine {
     }
 
     /// Makes the incarnation durable, if no commit has done so.
+    ///
+    /// # Errors
+    /// As [`Engine::make_ready`].
     pub(super) fn ensure_writable(&self) -> Result<()> {
+        self.refuse_if_lossy()?;
         if self.control.words().writable.load(std::sync::atomic::Ordering::Acquire) != 0 {
             return Ok(());
         }

@@ -51,8 +51,8 @@ impl Engine {
     fn settle(&self) -> Result<()> {
         self.segments.seal_idle();
         let words = self.control.words();
-        if words.writable.load(Ordering::Acquire) == 0 {
-            // Nobody has changed anything.
+        if words.writable.load(Ordering::Acquire) == 0 || self.is_lossy() {
+            // Nobody has changed anything, or may.
             return Ok(());
         }
         self.catch_up()?;

@@ -252,9 +252,9 @@ impl Engine {
         state.runs.windows(2).filter(can).min_by_key(bytes).map(<[_]>::to_vec)
     }
 
-    /// Whether a run alone may hold what nobody needs any more.
+    /// Whether a run alone may hold what nobody needs any more, or has damage that it can do without.
     fn is_worth_rewriting(&self, run: &Run) -> bool {
-        run.summary().epoch_min != run.summary().epoch_max
+        (run.summary().epoch_min != run.summary().epoch_max || run.is_impaired())
             && !lock(&self.unmergeable).contains(&run.summary().id.0)
     }
 
@@ -301,7 +301,7 @@ impl Engine {
     }
 
     /// Merges runs into one. Under the maintenance lock.
-    fn merge(&self, runs: &[Arc<Run>], victims: &BTreeSet<SegmentId>) -> Result<()> {
+    pub(super) fn merge(&self, runs: &[Arc<Run>], victims: &BTreeSet<SegmentId>) -> Result<()> {
         let state = self.state();
         let ids: Vec<u64> = runs.iter().map(|run| run.summary().id.0).collect();
         let needed = self.needed(&state.manifest.retained)?;
@@ -347,7 +347,7 @@ impl Engine {
                     // A run that can't be read through stays as it is: nothing of it is dropped.
                     let mut unmergeable = lock(&self.unmergeable);
                     unmergeable
-                        .extend(runs.iter().filter(|run| is_damaged(run)).map(|run| run.summary().id.0));
+                        .extend(runs.iter().filter(|run| !run.is_readable()).map(|run| run.summary().id.0));
                 }
                 return Err(error);
             }
@@ -428,12 +428,6 @@ impl Engine {
 /// About how many bytes of a segment values of `length` bytes take up, with their frames.
 fn stored_bytes(length: u64) -> u64 {
     length + length / 1024
-}
-
-fn is_damaged(run: &Run) -> bool {
-    let mut damaged = false;
-    run.verify(&mut |_| damaged = true);
-    damaged
 }
 
 fn count(changes: &mut BTreeMap<SegmentId, i64>, entry: &Entry, sign: i64) {

@@ -63,6 +63,10 @@ impl Engine {
     /// `Timeout`, naming the process that holds it and doesn't get on.
     pub(super) fn maintenance_lock(&self, patience: Patience) -> Result<Maintenance<'_>> {
         self.ensure_writable()?;
+        self.maintenance_lock_in_spite_of_losses(patience)
+    }
+
+    pub(super) fn maintenance_lock_in_spite_of_losses(&self, patience: Patience) -> Result<Maintenance<'_>> {
         let progress = || self.control.words().progress.load(Ordering::Relaxed);
         let mut seen = progress();
         // A writer waits once for a holder that is stopped, and not in each of its commits.

@@ -11,7 +11,8 @@
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
 //!   [`maintenance`]: whose turn it is for either.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
-//! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found.
+//! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found. [`repair`]: what
+//!   is lost is given up.
 //!
 //! Locks, in the order in which they are taken where several are: the turn for maintenance, the
 //! maintenance lock, the turn for commits, the commit lock, the applier, the turn for syncs, the
@@ -29,6 +30,7 @@ mod maintenance;
 mod open;
 mod prepare;
 mod ready;
+mod repair;
 mod reserve;
 mod retention;
 mod segment_sync;

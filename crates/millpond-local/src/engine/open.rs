@@ -55,7 +55,8 @@ impl Engine {
     /// Opens the storage of a container in `dir`, along with any other process that has it open.
     ///
     /// # Errors
-    /// `Corrupt`, naming the place, when the manifest or the log is damaged; `Incompatible` when a
+    /// `Corrupt`, naming the place, when the manifest is damaged, or so much of the log that it can't be
+    /// followed at all; `Incompatible` when a
     /// file is of a newer format, or a process that has it open can't share memory with this one;
     /// `Timeout` when another process is stopped in the middle of opening it; `NotSupported` on a
     /// network file system.
@@ -89,7 +90,10 @@ impl Engine {
         };
         let engine = Arc::new(Self::attach(media, dir, container, options, &presence, &door, control)?);
         if alone {
-            engine.collect_all_garbage()?;
+            // What lost records named isn't known.
+            if !engine.is_lossy() {
+                engine.collect_all_garbage()?;
+            }
             presence.attend(&door)?;
         }
         drop(door);
@@ -135,7 +139,8 @@ impl Engine {
         let blank = Manifest { generation: 0, ..Manifest::new(container) };
         let tail = Arc::new(Tail::new(file.number()));
         let applier = Applier::at(file);
-        let state = Arc::new(State::new(Arc::new(blank), vec![tail], Vec::new(), applier.epoch));
+        let state =
+            Arc::new(State::new(Arc::new(blank), vec![tail], Vec::new(), applier.epoch, Arc::default()));
         let engine = Self {
             dir: dir.to_owned(),
             container,
@@ -200,6 +205,7 @@ fn recover_log(
         &dir.join("log"),
         container,
         manifest.log_file,
+        manifest.horizon,
         manifest.clean_end,
         &mut segments_intact,
     )?;
@@ -217,6 +223,7 @@ fn fill(control: &Control, manifest: &Manifest, recovered: &Recovered) {
         (&words.synced, recovered.synced),
         (&words.log_file, recovered.file.number()),
         (&words.generation, manifest.generation),
+        (&words.lossy, (!recovered.lost.is_empty()).into()),
     ] {
         word.store(value, Ordering::Release);
     }

@@ -41,7 +41,19 @@ impl Engine {
 
     /// Under the lock: nothing is left over from a dead holder, this process has applied all, and
     /// commits may be given epochs.
+    ///
+    /// # Errors
+    /// `Corrupt` when records of the log are lost, which no repair has accepted.
     pub(super) fn make_ready(&self, guard: &LockGuard<'_>, applier: &mut Applier) -> Result<()> {
+        self.refuse_if_lossy()?;
+        self.make_ready_in_spite_of_losses(guard, applier)
+    }
+
+    pub(super) fn make_ready_in_spite_of_losses(
+        &self,
+        guard: &LockGuard<'_>,
+        applier: &mut Applier,
+    ) -> Result<()> {
         if !planted(Bug::AppendWithoutCatchingUp) {
             self.catch_up_with(applier)?;
         }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use millpond_core::{Cursor, Damage, ErrorKind, Extent, Result, SegmentId};
+use millpond_core::{Cursor, Damage, Epoch, ErrorKind, Extent, Result, SegmentId};
 
 use super::Engine;
 use crate::{
-    log::{LogFile, LogPlace, PayloadRead, parse, values_intact},
+    log::{LogFile, LogPlace, Lost, PayloadRead, next_intact, parse, values_intact},
+    manifest::Manifest,
     read::MergeScan,
     segment,
 };
@@ -20,11 +21,15 @@ impl Engine {
     /// Reads every stored byte; see [`millpond_core::Store::verify`].
     pub(crate) fn verify_all(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
         let (state, _) = self.current()?;
+        let (mut bytes, damaged) = Manifest::verify(&self.media, &self.dir, self.container)?;
+        if let Some(offset) = damaged {
+            let what = "one of two copies is damaged; the other one is used".into();
+            report(Damage { place: "manifest".into(), offset, what });
+        }
         let mut relative = |dir: &str, damage: Damage| {
             let place = damage.place.rsplit('/').next().unwrap_or_default();
             report(Damage { place: format!("{dir}/{place}"), ..damage });
         };
-        let mut bytes = 0;
         let bulk: Vec<_> = state.tails.iter().flat_map(|tail| tail.bulk()).collect();
         for run in state.runs.iter().chain(bulk.iter().map(|bulk| &bulk.run)) {
             bytes += run.verify(&mut |damage| relative("runs", damage));
@@ -33,9 +38,14 @@ impl Engine {
         bytes +=
             self.verify_log(state.manifest.log_file, &mut lost, &mut |damage| relative("log", damage))?;
 
+        for known in state.lost.iter().filter(|known| lost.insert((known.place.file, known.place.offset))) {
+            relative("log", known.damage());
+        }
+
         // The whole of each live segment: what no record owns is not worth a word.
         let mut extents: BTreeMap<SegmentId, Vec<Extent>> = BTreeMap::new();
-        let mut scan = MergeScan::new(&state, Bound::Unbounded, Bound::Unbounded, state.epoch(), false, 0);
+        let mut scan = MergeScan::new(&state, Bound::Unbounded, Bound::Unbounded, state.epoch(), false, 0)
+            .in_spite_of_losses();
         loop {
             match scan.advance() {
                 Ok(true) => {
@@ -78,32 +88,46 @@ impl Engine {
         let words = self.control.words();
         let last = words.log_file.load(Ordering::Acquire);
         let published = words.published.load(Ordering::Acquire);
-        let open = |number| match LogFile::open(&self.media, &self.log_dir(), self.container, number) {
-            // Its records have come to be in a run.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
+        let open = |number, report: &mut dyn FnMut(Damage)| {
+            match LogFile::open(&self.media, &self.log_dir(), self.container, number) {
+                // Its records have come to be in a run.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let place = LogPlace { file: number, offset: 0 }.path();
+                    report(Damage { place, offset: 0, what: error.to_string() });
+                    Ok(None)
+                }
+                other => other.map(Some),
+            }
         };
         let mut bytes = 0;
-        let mut next = open(first)?;
+        let mut next = open(first, report)?;
         for number in first..=last {
             let Some(file) = next else {
-                next = open(number + 1)?;
+                next = open(number + 1, report)?;
                 continue;
             };
-            next = if number < last { open(number + 1)? } else { None };
+            next = if number < last { open(number + 1, report)? } else { None };
             let end = next.as_ref().map_or(published, |next| next.header.base).min(file.end());
             let mut offset = file.header.base;
             let content = Bytes::from(file.read(offset, end.saturating_sub(offset))?);
             bytes += content.len() as u64;
+            let mut epoch = file.header.epoch;
             while offset < end {
                 let start = (offset - file.header.base) as usize;
                 let place = LogPlace { file: number, offset: file.place(offset) };
-                let Some(header) = content.get(start..).and_then(|rest| parse(rest, self.container, offset))
-                else {
-                    let what = "a record is damaged; the log can't be followed behind it".into();
-                    report(Damage { place: place.path(), offset: place.offset, what });
-                    break;
+                let rest = &content[start.min(content.len())..];
+                let Some(header) = parse(rest, self.container, offset) else {
+                    // `after` and `before` are for readers.
+                    report(Lost { place, after: epoch, before: Epoch::MAX }.damage());
+                    lost.insert((place.file, place.offset));
+                    match next_intact(rest, self.container, offset, epoch) {
+                        Some((behind, _)) => offset = behind,
+                        None => break,
+                    }
+                    continue;
                 };
+                epoch = header.epoch;
                 let record = content.slice(start..start + header.length as usize);
                 if !values_intact(&PayloadRead::of(&record, &header))
                     && lost.insert((place.file, place.offset))

@@ -41,7 +41,7 @@ use crate::{
 pub(crate) const RECORD_HEADER_BYTES: usize = 48;
 
 /// What a record says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RecordHeader {
     /// Bytes of the whole record.
     pub(crate) length: u32,
@@ -53,6 +53,30 @@ pub(crate) struct RecordHeader {
     pub(crate) synced_upto: u64,
     pub(crate) term: u32,
     pub(crate) segments_synced: bool,
+}
+
+impl RecordHeader {
+    /// Reads what the first bytes of a record say, unverified; none if there are too few.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes.get(..RECORD_HEADER_BYTES)?);
+        let mut read = || {
+            let (length, operations) = (reader.u32()?, reader.u32()?);
+            let (checksum, chain, epoch, synced_upto) =
+                (reader.u64()?, reader.u64()?, Epoch(reader.u64()?), reader.u64()?);
+            let (term, flags) = (reader.u32()?, reader.u32()?);
+            Ok::<_, Malformed>(Self {
+                length,
+                operations,
+                checksum,
+                chain,
+                epoch,
+                synced_upto,
+                term,
+                segments_synced: flags & 1 != 0,
+            })
+        };
+        read().ok()
+    }
 }
 
 /// One operation of a commit.
@@ -296,24 +320,7 @@ pub(crate) fn encode_record(
 /// Reads the record that begins `bytes`, at log offset `offset`; `None` if there is none whose
 /// operations are intact. Its values may still be damaged.
 pub(crate) fn parse(bytes: &[u8], container: Uuid, offset: u64) -> Option<RecordHeader> {
-    let mut reader = Reader(bytes.get(..RECORD_HEADER_BYTES)?);
-    let header = (|| {
-        let (length, operations) = (reader.u32()?, reader.u32()?);
-        let (checksum, chain, epoch, synced_upto) =
-            (reader.u64()?, reader.u64()?, Epoch(reader.u64()?), reader.u64()?);
-        let (term, flags) = (reader.u32()?, reader.u32()?);
-        Ok::<_, Malformed>(RecordHeader {
-            length,
-            operations,
-            checksum,
-            chain,
-            epoch,
-            synced_upto,
-            term,
-            segments_synced: flags & 1 != 0,
-        })
-    })()
-    .ok()?;
+    let header = RecordHeader::read(bytes)?;
     let length = header.length as usize;
     let end = RECORD_HEADER_BYTES + header.operations as usize;
     if length > bytes.len() || end > length || !length.is_multiple_of(8) {

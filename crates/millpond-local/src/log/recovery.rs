@@ -4,8 +4,8 @@
 //! half written by a process that was killed. What was durable once must still be there. So the
 //! log ends before the first record that isn't intact, unless something proves that this record
 //! had been durable: a later log file, a later record's `synced_upto`, or the manifest's clean
-//! end. Then it was damaged since, and that is an error, never a shorter log (rule 2). Where only
-//! values of it are damaged, it counts: reads of their keys are errors, and of no others.
+//! end. Then it was damaged since: it is lost, and known to be, and the log goes on behind it (rule 2).
+//! Where only values of it are damaged, it counts: reads of their keys are errors, and of no others.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,11 @@ use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Extent, Result};
 use uuid::Uuid;
 
-use super::{LogFile, LogOp, Ops, PayloadRead, file_name, parse, values_intact};
+use super::{
+    LogFile, LogOp, LogPlace, Lost, Ops, PayloadRead, file_name,
+    mend::{Before, open_or_mend},
+    next_intact, parse, values_intact,
+};
 use crate::{
     bugs::{Bug, planted},
     media::Media,
@@ -33,33 +37,41 @@ pub(crate) struct Recovered {
     pub(crate) synced: u64,
     /// The file that the log ends in.
     pub(crate) file: LogFile,
+    /// What was durable, and is damaged.
+    pub(crate) lost: Vec<Lost>,
 }
 
-/// Reads the log from file `first` on. `clean_end` is the offset up to which the manifest knows
-/// the log to be durable; `segments_intact` says whether the bulk bytes of an unsynced record are.
+/// Reads the log, which begins behind `horizon` with file `first`. `clean_end` is the offset up to which
+/// the manifest knows the log to be durable; `segments_intact` says whether the bulk bytes of an unsynced
+/// record are. A damaged header is mended where that is possible.
 pub(crate) fn recover(
     media: &Arc<dyn Media>,
     dir: &Path,
     container: Uuid,
     first: u64,
+    horizon: Epoch,
     clean_end: u64,
     segments_intact: &mut dyn FnMut(&[Extent]) -> bool,
 ) -> Result<Recovered> {
-    let mut file = LogFile::open(media, dir, container, first).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => error.with_kind(ErrorKind::Corrupt),
-        _ => error,
-    })?;
+    let before = Before::Nothing { epoch: horizon, clean_end };
+    let mut file =
+        open_or_mend(media, dir, container, first, before).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_kind(ErrorKind::Corrupt),
+            _ => error,
+        })?;
     let mut found = Recovered {
         end: file.header.base,
         epoch: file.header.epoch,
         term: file.header.term,
         synced: clean_end.max(file.header.base),
         file: file.clone(),
+        lost: Vec::new(),
     };
     let mut chain = file.header.chain;
     let mut before: Option<LogFile> = None;
     loop {
-        let next = match LogFile::open(media, dir, container, file.number() + 1) {
+        let bytes = Bytes::from(file.read(file.header.base, file.header.capacity)?);
+        let next = match open_or_mend(media, dir, container, file.number() + 1, Before::File(&file, &bytes)) {
             Ok(next) => Some(next),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -71,24 +83,52 @@ pub(crate) fn recover(
             found.synced = found.synced.max(next.header.base);
             found.term = found.term.max(next.header.term);
         }
-        let bytes = Bytes::from(file.read(file.header.base, end.saturating_sub(file.header.base))?);
+        let bytes = bytes.slice(..bytes.len().min(end.saturating_sub(file.header.base) as usize));
         let at = |offset: u64| &bytes[((offset - file.header.base) as usize).min(bytes.len())..];
         // Records that count only if they were durable before, with bulk bytes that may prove them.
-        let mut doubtful: Vec<(u64, Option<Vec<Extent>>)> = Vec::new();
+        let mut doubtful: Vec<(u64, Epoch, Option<Vec<Extent>>)> = Vec::new();
         while found.end < end {
             let Some(header) =
                 parse(at(found.end), container, found.end).filter(|header| header.chain == chain)
             else {
-                break;
+                // Was what is missing here durable once? Then it was damaged since.
+                for offset in (found.end..end).step_by(8).skip(1) {
+                    if let Some(later) = parse(at(offset), container, offset) {
+                        found.synced = found.synced.max(later.synced_upto);
+                    }
+                }
+                if (found.end >= found.synced && next.is_none()) || planted(Bug::CutCorruptionOff) {
+                    break;
+                }
+                let behind = next_intact(at(found.end), container, found.end, found.epoch);
+                let (offset, before) = match (&behind, &next) {
+                    (Some((offset, header)), _) => (*offset, header.epoch),
+                    (None, Some(next)) => (end, Epoch(next.header.epoch.0 + 1)),
+                    (None, None) => (found.synced.min(end), Epoch::MAX),
+                };
+                let place = LogPlace { file: file.number(), offset: file.place(found.end) };
+                found.lost.push(Lost { place, after: found.epoch, before });
+                (found.end, chain) = match (behind, &next) {
+                    (Some((_, header)), _) => (offset, header.chain),
+                    (None, Some(next)) => {
+                        found.epoch = next.header.epoch;
+                        (offset, next.header.chain)
+                    }
+                    (None, None) => {
+                        found.end = offset;
+                        break;
+                    }
+                };
+                continue;
             };
             let start = (found.end - file.header.base) as usize;
             let record = bytes.slice(start..start + header.length as usize);
             let payload = PayloadRead::of(&record, &header);
             let extents = extents_of(&payload).map_err(|what| damaged(&file, found.end, what.0))?;
             if !values_intact(&payload) {
-                doubtful.push((found.end, None));
+                doubtful.push((found.end, found.epoch, None));
             } else if !extents.is_empty() && !header.segments_synced {
-                doubtful.push((found.end, Some(extents)));
+                doubtful.push((found.end, found.epoch, Some(extents)));
             }
             found.synced = found.synced.max(header.synced_upto);
             found.term = found.term.max(header.term.into());
@@ -96,22 +136,13 @@ pub(crate) fn recover(
             chain = header.checksum;
             found.end += u64::from(header.length);
         }
-        if found.end < end {
-            // Not all of the file: was what is missing here durable once?
-            for offset in (found.end..end).step_by(8).skip(1) {
-                if let Some(later) = parse(at(offset), container, offset) {
-                    found.synced = found.synced.max(later.synced_upto);
-                }
-            }
-            if (found.end < found.synced || next.is_some()) && !planted(Bug::CutCorruptionOff) {
-                return Err(damaged(&file, found.end, "a record that was durable is damaged"));
-            }
-        }
         // What was not durable yet may be torn, or name bulk bytes that were lost: the log ends before.
-        for (offset, extents) in doubtful {
+        for (end, epoch, extents) in doubtful {
             let counts = || extents.is_some_and(|extents| segments_intact(&extents));
-            if offset >= found.synced && !counts() {
-                return recover_until(container, file, offset, found, &bytes);
+            if end >= found.synced && !counts() {
+                let place = (file.number(), file.place(end));
+                found.lost.retain(|lost| (lost.place.file, lost.place.offset) < place);
+                return Ok(Recovered { end, epoch, synced: found.synced.min(end), file, ..found });
             }
         }
         match next {
@@ -124,11 +155,9 @@ pub(crate) fn recover(
             }
             None => {
                 if found.end < clean_end && !planted(Bug::CutCorruptionOff) {
-                    return Err(damaged(
-                        &file,
-                        found.end,
-                        "the log ends before what was durable when it was closed",
-                    ));
+                    let place = LogPlace { file: file.number(), offset: file.place(found.end) };
+                    found.lost.push(Lost { place, after: found.epoch, before: Epoch::MAX });
+                    found.end = clean_end.min(file.end());
                 }
                 // A file without a record may be one whose directory entry could not be synced:
                 // the log goes on in the file before it, and it is made again.
@@ -139,25 +168,6 @@ pub(crate) fn recover(
             }
         }
     }
-}
-
-/// The same log, ended at `end`.
-fn recover_until(
-    container: Uuid,
-    file: LogFile,
-    end: u64,
-    found: Recovered,
-    bytes: &[u8],
-) -> Result<Recovered> {
-    let mut offset = file.header.base;
-    let mut epoch = file.header.epoch;
-    while offset < end {
-        let header = parse(&bytes[(offset - file.header.base) as usize..], container, offset)
-            .ok_or_else(|| damaged(&file, offset, "it changed while it was read"))?;
-        epoch = header.epoch;
-        offset += u64::from(header.length);
-    }
-    Ok(Recovered { end, epoch, synced: found.synced.min(end), file, ..found })
 }
 
 fn extents_of(payload: &PayloadRead) -> Result<Vec<Extent>, crate::wire::Malformed> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     fork,
-    log::LogPlace,
+    log::{LogPlace, Lost},
     run::{Entry, EntryRef, Run, RunCursor},
     tail::{Tail, Version},
 };
@@ -275,10 +275,14 @@ pub(crate) struct MergeScan {
     best: Option<usize>,
     /// The sum of a counter that is shown.
     sum: Option<Entry>,
+    /// The oldest epoch that the shown record depends on.
+    begins: Epoch,
     /// Where a value was lost, if that was the error of the last advance.
     damaged: Option<LogPlace>,
     /// Sources that stand on the current key, and have to go on.
     stale: Vec<usize>,
+    /// What of the log is lost, and whether that was told.
+    lost: Option<(Lost, bool)>,
     fork: u64,
 }
 
@@ -331,10 +335,17 @@ impl MergeScan {
             partition,
             best: None,
             sum: None,
+            begins: Epoch::ZERO,
             damaged: None,
             stale,
+            lost: state.lost(at).map(|lost| (*lost, false)),
             fork: fork::generation(),
         }
+    }
+
+    /// The same, which shows what there is whatever may be lost.
+    pub(crate) fn in_spite_of_losses(self) -> Self {
+        Self { lost: None, ..self }
     }
 
     /// Where a value was lost, if that was the error of the last advance.
@@ -373,8 +384,12 @@ impl MergeScan {
         let newest = self.stale.iter().copied().max_by_key(|&index| self.sources[index].epoch());
         self.best = newest;
         let Some(newest) = newest else { return Ok(false) };
+        self.begins = self.sources[newest].epoch();
         if matches!(self.sources[newest].entry(), EntryRef::Counter(_)) {
             self.stale.sort_by_key(|&index| std::cmp::Reverse(self.sources[index].epoch()));
+            let is_part = |index: &&usize| matches!(self.sources[**index].entry(), EntryRef::Counter(_));
+            let begins = self.stale.iter().find(|index| !is_part(index));
+            self.begins = begins.map_or(Epoch::ZERO, |begins| self.sources[*begins].epoch());
             let parts = self.stale.iter().map(|&index| self.sources[index].entry());
             self.sum = Some(whole_sum(parts));
         }
@@ -391,6 +406,11 @@ impl Cursor for MergeScan {
             ));
         }
         self.damaged = None;
+        if let Some((lost, is_told)) = &mut self.lost
+            && !std::mem::replace(is_told, true)
+        {
+            return Err(lost.error());
+        }
         while self.step()? {
             let Some(index) = self.best else { continue };
             let best = &self.sources[index];
@@ -404,7 +424,8 @@ impl Cursor for MergeScan {
                 best.key().is_some_and(hides)
             };
             let shown = self.sum.as_ref().map_or_else(|| best.entry(), Entry::as_ref);
-            if matches!(shown, EntryRef::Tombstone) || is_hidden() {
+            let in_doubt = self.lost.is_some_and(|(lost, _)| self.begins < lost.before);
+            if matches!(shown, EntryRef::Tombstone) || in_doubt || is_hidden() {
                 continue;
             }
             if let EntryRef::Damaged(place) = shown {

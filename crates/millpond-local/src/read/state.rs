@@ -16,6 +16,8 @@ use hashbrown::HashTable;
 use millpond_core::{Epoch, Result};
 
 use crate::{
+    bugs::{Bug, planted},
+    log::Lost,
     manifest::Manifest,
     run::{Entry, EntryRef, Found, Run, key_hash},
     sync::{
@@ -40,6 +42,8 @@ pub(crate) struct State {
     /// What older places than the newest tail, which never change, say of keys that conditions ask
     /// for again and again.
     settled: RwLock<HashTable<Settled>>,
+    /// Damaged records of the log, in their order. Tails don't reach across them.
+    pub(crate) lost: Arc<[Lost]>,
 }
 
 /// What `settled` says of one key.
@@ -82,10 +86,17 @@ impl State {
         tails: Vec<Arc<Tail>>,
         mut runs: Vec<Arc<Run>>,
         epoch: Epoch,
+        lost: Arc<[Lost]>,
     ) -> Self {
         runs.sort_by_key(|run| Reverse(run.summary().epoch_max));
         let settled = RwLock::default();
-        Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch, settled }
+        Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch, settled, lost }
+    }
+
+    /// What is lost of the log as of `at`: versions that are older than that may have been replaced.
+    #[inline]
+    pub(crate) fn lost(&self, at: Epoch) -> Option<&Lost> {
+        self.lost.iter().rev().find(|lost| lost.after < at && !planted(Bug::TrustWhatLossesLeave))
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -108,6 +119,9 @@ impl State {
     }
 
     /// The newest version of `key` as of `at`: a put (counters summed up) or a tombstone.
+    ///
+    /// # Errors
+    /// `Corrupt` when what would say so is damaged, or it is older than what was lost of the log.
     pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
         let hash = key_hash(key);
         let mut best: Option<Found> = None;
@@ -141,6 +155,11 @@ impl State {
                 best = Some(found);
             }
         }
+        if let Some(lost) = self.lost(at)
+            && is_newer(&best, lost.before)
+        {
+            return Err(lost.error());
+        }
         match best {
             Some(Found { epoch, entry: Entry::Counter(_) }) => {
                 Ok(Some(Found { epoch, entry: self.counter(hash, key, at)? }))
@@ -169,6 +188,12 @@ impl State {
             }
         }
         parts.sort_by_key(|part| Reverse(part.epoch));
+        let begins = parts.iter().find(|part| !matches!(part.entry, Entry::Counter(_)));
+        if let Some(lost) = self.lost(at)
+            && begins.is_none_or(|begins| begins.epoch < lost.before)
+        {
+            return Err(lost.error());
+        }
         Ok(whole_sum(parts.iter().map(|part| part.entry.as_ref())))
     }
 

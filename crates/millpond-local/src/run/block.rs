@@ -389,14 +389,7 @@ impl BlockBuilder {
         }
         let length = out.len() - begin;
         put_offset(&mut out[offsets + width * count..], length, width);
-        let left = end.saturating_sub(offset + length as u64);
-        if left <= fill {
-            out.resize(out.len() + left as usize, 0);
-        }
-        if width == 4 && out.len() - begin < WIDE_BYTES {
-            // It just fell short of what its offsets were made for.
-            out.resize(begin + WIDE_BYTES, 0);
-        }
+        out.resize(begin + filled_length(length, width, offset, (end, fill)), 0);
         let checksum = identity.checksum(offset, &out[begin + CHECKSUM_BYTES..]);
         out[begin..][..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
         self.records.clear();
@@ -409,6 +402,15 @@ impl BlockBuilder {
     fn first_key(&self) -> usize {
         if self.records.is_empty() { self.keys.len() } else { 0 }
     }
+}
+
+/// How long a block at `offset` is whose records end after `length` bytes, and whose offsets have
+/// `width` bytes; see [`BlockBuilder::finish`].
+pub(super) fn filled_length(length: usize, width: usize, offset: u64, (end, fill): (u64, u64)) -> usize {
+    let left = end.saturating_sub(offset + length as u64);
+    let length = if left <= fill { length + left as usize } else { length };
+    // It may just fall short of what its offsets were made for.
+    if width == 4 { length.max(WIDE_BYTES) } else { length }
 }
 
 fn put_offset(out: &mut [u8], offset: usize, width: usize) {

@@ -6,7 +6,8 @@
 //! - No two records of a run have the same key and epoch.
 //! - Every byte of the file is under a checksum that is bound to its place (see `identity`).
 //!   Damage hides no record: a read that would need a damaged block is an error, and the records
-//!   of all other blocks stay readable.
+//!   of all other blocks stay readable. What stands beside the blocks can be done without: see
+//!   `rebuild`.
 //!
 //! | part          | bytes     | content                                            |
 //! |---------------|----------:|----------------------------------------------------|
@@ -26,7 +27,9 @@ pub(crate) mod fuzzing;
 mod index;
 mod lookup;
 mod mapped;
+mod parts;
 mod reader;
+mod rebuild;
 mod record;
 #[cfg(test)]
 mod tests;

@@ -7,23 +7,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use millpond_core::{Damage, Epoch, Result};
+use millpond_core::{Damage, Epoch, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::{
     Entry, Found, KIND, RunCursor, RunId, RunSummary,
-    block::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, place_of},
-    filter::{Filter, FilterBytes},
-    footer::{FOOTER_BYTES, Footer, Section},
-    index::{Index, Sizes},
+    block::{Block, place_of},
+    filter::Filter,
+    footer::FOOTER_BYTES,
+    index::Index,
     key_hash,
     lookup::{Source as _, Wanted, find},
     mapped::MappedRun,
+    parts::Parts,
+    rebuild::rebuild,
 };
 use crate::{
     cache::BlockCache,
     identity::{HEADER_BYTES, Identity},
-    media::{File, FileExt, Media, OpenMode},
+    media::{File, Media, OpenMode},
     wire::Malformed,
 };
 
@@ -36,6 +38,9 @@ pub(crate) struct Run {
     summary: RunSummary,
     inherited: Option<Epoch>,
     index: Index,
+    /// Numbers, in order, of what the index has for blocks that weren't found.
+    lost: Vec<usize>,
+    is_impaired: bool,
     /// None where the filter is damaged: then every key of the range may be there.
     filter: Option<Filter>,
     mapped: Option<MappedRun>,
@@ -43,13 +48,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Opens a run and verifies its footer, index and filter. `inherited` is the epoch of every
-    /// record of a run that was written, with epoch 0, before its commit's epoch was known. With
-    /// `mapped` the file is mapped, where the medium can do so.
+    /// Opens a run and verifies its footer, index and filter; where one of them is damaged, the run is
+    /// read without. `inherited` is the epoch of every record of a run that was written, with epoch 0,
+    /// before its commit's epoch was known. With `mapped` the file is mapped, where the medium can do so.
     ///
     /// # Errors
-    /// `NotFound` when there is no such file; `Corrupt` and `Incompatible` when it can't be
-    /// trusted. A damaged filter is no error, but makes the run slower.
+    /// `NotFound` when there is no such file; `Incompatible` when it is of another format, or belongs
+    /// elsewhere; `Corrupt` when nothing shows that it is a run at all.
     pub(crate) fn open(
         media: &Arc<dyn Media>,
         path: &Path,
@@ -62,11 +67,32 @@ impl Run {
         let identity = Identity::new(&KIND, path, container, id.0);
         let file = media.open(path, OpenMode::Read).map_err(|error| identity.io("open", error))?;
         let parts = Parts { file: &*file, identity: &identity };
-        let (footer, bytes) = parts.footer()?;
-        let index = parts.index(&footer)?;
+        let bytes = parts.length()?;
+        let mut header = damage_of(parts.header(bytes))?;
+        let footer = damage_of(parts.footer(bytes))?;
+        let whole = match &footer {
+            Ok(footer) => damage_of(parts.index(footer))?.ok().map(|index| (*footer, index)),
+            Err(_) => None,
+        };
+        let is_rebuilt = whole.is_none();
+        let (footer, index, lost) = match whole {
+            Some((footer, index)) => (footer, index, Vec::new()),
+            None => {
+                let rebuilt = rebuild(parts, footer.as_ref().ok(), bytes)?;
+                if footer.is_err() && rebuilt.lost.len() == rebuilt.index.count() {
+                    // Then only the header can tell whose file this is.
+                    header?;
+                    header = Ok(());
+                }
+                (rebuilt.footer, rebuilt.index, rebuilt.lost)
+            }
+        };
         let mapped = if mapped { MappedRun::new(&*file, bytes, index.count()) } else { None };
-        let filter = parts.filter(&footer, mapped.as_ref()).ok();
-        if inherited.is_some() && footer.epoch_max != 0 {
+        let filter = match is_rebuilt {
+            true => None,
+            false => damage_of(parts.filter(&footer, mapped.as_ref()))?.ok(),
+        };
+        if inherited.is_some() && lost.is_empty() && footer.epoch_max != 0 {
             let what = "the run's records have epochs, where they were to inherit one";
             return Err(identity.corrupt(footer.offset(), what));
         }
@@ -79,7 +105,24 @@ impl Run {
             first_key: index.first_key().to_vec(),
             last_key: index.last_key().to_vec(),
         };
-        Ok(Run { file, identity, summary, inherited, index, filter, mapped, cache: cache.clone() })
+        let is_impaired = header.is_err() || is_rebuilt || filter.is_none();
+        Ok(Run {
+            file,
+            identity,
+            summary,
+            inherited,
+            index,
+            lost,
+            is_impaired,
+            filter,
+            mapped,
+            cache: cache.clone(),
+        })
+    }
+
+    /// Whether a part is damaged that the run is read without: it is worth writing anew.
+    pub(crate) fn is_impaired(&self) -> bool {
+        self.is_impaired
     }
 
     /// What the run holds.
@@ -192,31 +235,40 @@ impl Run {
     pub(crate) fn verify(&self, report: &mut dyn FnMut(Damage)) -> u64 {
         let parts = Parts { file: &*self.file, identity: &self.identity };
         let mut read = 0;
-        match parts.footer() {
-            Err(error) => report(self.identity.damage(0, error)),
-            Ok((footer, bytes)) => {
-                read += bytes - (footer.filter.offset - HEADER_BYTES as u64);
-                if let Err(error) = parts.index(&footer) {
-                    report(self.identity.damage(footer.index.offset, error));
-                }
-                if let Err(error) = parts.filter(&footer, None) {
-                    report(self.identity.damage(footer.filter.offset, error));
-                }
+        let mut check = |checked: Result<u64>, offset| match checked {
+            Ok(bytes) => read += bytes,
+            Err(error) => report(self.identity.damage(offset, error)),
+        };
+        check(parts.header(self.summary.bytes).map(|()| HEADER_BYTES as u64), 0);
+        match parts.footer(self.summary.bytes) {
+            Err(error) => check(Err(error), self.summary.bytes.saturating_sub(FOOTER_BYTES as u64)),
+            Ok(footer) => {
+                check(Ok(FOOTER_BYTES as u64), 0);
+                check(parts.index(&footer).map(|_| footer.index.length), footer.index.offset);
+                check(parts.filter(&footer, None).map(|_| footer.filter.length), footer.filter.offset);
             }
         }
         let mut last = None;
         for number in 0..self.index.count() {
             let (offset, length) = self.index.place(number);
             read += length as u64;
-            let checked = self.read_block(number, Vec::new()).and_then(|block| {
-                self.check_block(number, &block, &mut last).map_err(|what| self.malformed(number, what))
-            });
-            if let Err(error) = checked {
+            if let Err(error) = self.verify_block(number, &mut last) {
                 last = None;
                 report(self.identity.damage(offset, error));
             }
         }
         read
+    }
+
+    /// Whether all records can be read.
+    pub(crate) fn is_readable(&self) -> bool {
+        let mut last = None;
+        (0..self.index.count()).all(|number| self.verify_block(number, &mut last).is_ok())
+    }
+
+    fn verify_block(&self, number: usize, last: &mut Option<(Vec<u8>, u64)>) -> Result<()> {
+        let block = self.read_block(number, Vec::new())?;
+        self.check_block(number, &block, last).map_err(|what| self.malformed(number, what))
     }
 
     pub(super) fn index(&self) -> &Index {
@@ -267,6 +319,9 @@ impl Run {
     /// Reads a block from the file into `memory`, and verifies it.
     fn read_block(&self, number: usize, mut memory: Vec<u8>) -> Result<Block> {
         let (offset, length) = self.index.place(number);
+        if self.lost.binary_search(&number).is_ok() {
+            return Err(self.malformed(number, Malformed("blocks of records can't be found in the damage")));
+        }
         let parts = Parts { file: &*self.file, identity: &self.identity };
         memory.resize(length, 0);
         parts.read_into(offset, &mut memory)?;
@@ -327,72 +382,10 @@ pub(super) fn is_between(key: &[u8], start: Bound<&[u8]>, end: Bound<&[u8]>) -> 
     <(Bound<&[u8]>, Bound<&[u8]>) as RangeBounds<[u8]>>::contains(&(start, end), key)
 }
 
-/// The parts of a file that are read whole.
-#[derive(Clone, Copy)]
-struct Parts<'a> {
-    file: &'a dyn File,
-    identity: &'a Identity,
-}
-
-impl Parts<'_> {
-    /// Checks the header, and reads the footer and the length of the file.
-    fn footer(self) -> Result<(Footer, u64)> {
-        let length = self.file.length().map_err(|error| self.identity.io("ask the length of", error))?;
-        if length < HEADER_BYTES as u64 {
-            return Err(self.identity.corrupt(length, "the run is cut off in its header"));
-        }
-        let mut header = [0; HEADER_BYTES];
-        self.file.read_exact_at(&mut header, 0).map_err(|error| self.identity.io("read", error))?;
-        self.identity.check_header(&header)?;
-        if length < (HEADER_BYTES + FOOTER_BYTES) as u64 {
-            return Err(self.identity.corrupt(length, "the run is cut off behind its header"));
-        }
-        let offset = length - FOOTER_BYTES as u64;
-        let bytes = self.read(offset, FOOTER_BYTES)?;
-        let footer = Footer::decode(&bytes, self.identity, length);
-        Ok((footer.map_err(|what| self.identity.corrupt(offset, what))?, length))
-    }
-
-    fn index(self, footer: &Footer) -> Result<Index> {
-        let bytes = self.section(footer.index, "the index")?;
-        let sizes = Sizes { min: BLOCK_BYTES_MIN, max: BLOCK_BYTES_MAX };
-        Index::decode(&bytes, HEADER_BYTES as u64, footer.filter.offset, sizes)
-            .map_err(|what| self.identity.corrupt(footer.index.offset, what))
-    }
-
-    /// The filter, in memory or where it is mapped.
-    fn filter(self, footer: &Footer, mapped: Option<&MappedRun>) -> Result<Filter> {
-        let bytes = self.section(footer.filter, "the filter")?;
-        let refuse = || self.identity.corrupt(footer.filter.offset, "the filter has an impossible length");
-        let bytes = match mapped {
-            Some(mapped) => mapped.filter(footer.filter.offset, footer.filter.length),
-            None => FilterBytes::Own(bytes),
-        };
-        Filter::new(bytes).ok_or_else(refuse)
-    }
-
-    /// Reads a part that the footer names, which lies within the file.
-    fn section(self, section: Section, name: &str) -> Result<Vec<u8>> {
-        let bytes = self.read(section.offset, section.length as usize)?;
-        if self.identity.checksum(section.offset, &bytes) != section.checksum {
-            return Err(self.identity.corrupt(section.offset, format_args!("{name} fails its checksum")));
-        }
-        Ok(bytes)
-    }
-
-    fn read(self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        self.read_into(offset, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn read_into(self, offset: u64, into: &mut [u8]) -> Result<()> {
-        match self.file.read_exact_at(into, offset) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(self.identity.corrupt(offset, "the run is cut off"))
-            }
-            Err(error) => Err(self.identity.io(format_args!("read byte {offset} of"), error)),
-        }
+/// Sorts damage, which the run may be read in spite of, from what keeps it from being opened.
+fn damage_of<T>(part: Result<T>) -> Result<Result<T>> {
+    match part {
+        Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+        other => Ok(other),
     }
 }

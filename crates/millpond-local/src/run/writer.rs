@@ -27,7 +27,7 @@ const FILL_BYTES: u64 = 256;
 /// Bytes collected before they are written to the file.
 const BUFFER_BYTES: usize = 256 << 10;
 /// No key is longer: a partition and a sort key, with what an encoding may add.
-const KEY_BYTES_MAX: usize = 2 * limits::SORT_KEY_BYTES_MAX;
+pub(super) const KEY_BYTES_MAX: usize = 2 * limits::SORT_KEY_BYTES_MAX;
 
 /// What a run holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl RunWriter {
                 ));
             }
         }
-        let room = (self.block_end() - self.position()) as usize;
+        let room = (block_ends(self.position()).0 - self.position()) as usize;
         if !self.block.is_empty() && self.block.length_with(key, size_of_content(entry)) > room {
             let bound = bound_between(self.block.last_key(), key).to_vec();
             self.end_block(&bound)?;
@@ -191,17 +191,11 @@ impl RunWriter {
 
     fn end_block(&mut self, bound: &[u8]) -> Result<()> {
         let offset = self.position();
-        let ends = (self.block_end(), FILL_BYTES);
+        let ends = block_ends(offset);
         let length = self.block.finish(&mut self.buffer, &self.identity, offset, ends);
         self.index.add(length, self.block_epoch_max, bound);
         self.block_epoch_max = 0;
         if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
-    }
-
-    /// Where in the file the block that is being filled is to end: with the first page that leaves it
-    /// half a page of room or more.
-    fn block_end(&self) -> u64 {
-        (self.position() + BLOCK_BYTES / 2).next_multiple_of(BLOCK_BYTES)
     }
 
     fn section(&mut self, bytes: &[u8]) -> Result<Section> {
@@ -233,6 +227,12 @@ impl RunWriter {
         let path = self.identity.path().display();
         Err(Error::new(ErrorKind::Io, format!("{path}: an earlier write of this run failed")))
     }
+}
+
+/// Where in the file a block that begins at `offset` is to end: with the first page that leaves it half
+/// a page of room or more; and how many bytes before that it is filled up.
+pub(super) fn block_ends(offset: u64) -> (u64, u64) {
+    ((offset + BLOCK_BYTES / 2).next_multiple_of(BLOCK_BYTES), FILL_BYTES)
 }
 
 impl Drop for RunWriter {

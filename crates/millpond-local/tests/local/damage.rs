@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use millpond_core::{At, Commit, Direction, Epoch, ErrorKind, Key, KeyRange, Op, Outcome, Store, Write};
-use millpond_testkit::sim::{SimMachine, SimMedia};
+use millpond_testkit::sim::SimMachine;
 
 use crate::subject::{DIR, SUBJECT};
 
@@ -79,8 +79,7 @@ fn a_damaged_block_hides_its_own_records_only_in_either_direction() {
     for byte in (48..length).step_by(61) {
         let machine = machine.fork();
         machine.flip(run, byte, 0x10).expect("flipped");
-        // Damage to the index or the footer is met when the run is opened.
-        let Ok(store) = (SUBJECT.open)(machine.process() as Arc<SimMedia>) else { continue };
+        let store = open(&machine);
         let (forth, errors_forth) = keys(&*store, Direction::Forward, VERSIONS);
         let (back, errors_back) = keys(&*store, Direction::Backward, VERSIONS);
         let hidden = all.len() - forth.len();
@@ -141,7 +140,7 @@ fn what_damage_hides_is_not_shown_as_it_was_before() {
     for byte in (48..8 << 10).step_by(31) {
         let machine = machine.fork();
         machine.flip(run, byte, 0x10).expect("flipped");
-        let Ok(store) = (SUBJECT.open)(machine.process() as Arc<SimMedia>) else { continue };
+        let store = open(&machine);
         for direction in [Direction::Forward, Direction::Backward] {
             let (shown, errors) = keys(&*store, direction, 2);
             // About a block's worth, and what the filter is wrong about.

@@ -12,7 +12,7 @@ use millpond_testkit::{
     },
 };
 
-use crate::{conformance::simulated, flips::spared, forks, log_space, sharing, subject::SUBJECT};
+use crate::{conformance::simulated, flips::spared, forks, log_space, salvage, sharing, subject::SUBJECT};
 
 /// Runs `harness` with one seed after the other until it notices the bug.
 #[track_caller]
@@ -80,6 +80,10 @@ fn rule_1_sync_covers_everything_before_it() {
 #[test]
 fn rule_2_corruption_is_not_a_torn_tail() {
     assert_noticed(Bug::CutCorruptionOff, flips);
+    assert_noticed(Bug::TrustWhatLossesLeave, |seed| {
+        salvage::changed_bytes(seed);
+        Ok::<_, Violation>(0)
+    });
     assert_noticed(Bug::AcceptRecordsWithoutChecksum, power_cuts);
 }
 
