@@ -3,7 +3,7 @@
 
 use millpond_core::{Epoch, Extent, RecordRef, SegmentId};
 
-use crate::{dict::Stored, layout, location};
+use crate::{layout, location, value::Stored};
 
 /// A decoder, which only panics when something is wrong with it.
 pub type Decoder = fn(&[u8]);

@@ -24,7 +24,7 @@
 //! |--------------|-------------------------------|----------------------------------------------|
 //! | `00`         | kind (1 byte), name           | the header: there while the dictionary lives |
 //! | `01`         | counter                       | how many entries there are                   |
-//! | `02` + key   | see `dict/value.rs`           | an entry                                     |
+//! | `02` + key   | see `value/stored.rs`           | an entry                                     |
 
 use std::ops::Bound;
 

@@ -46,6 +46,7 @@ mod properties;
 mod query;
 mod size;
 mod transaction;
+mod value;
 
 pub use container::{Container, ContainerOptions, OpenOptions};
 pub use container_type::ContainerType;
