@@ -1,13 +1,14 @@
 //! Every limit of the store, in one place, with their relations asserted.
 
-/// Bytes in a user's key of a dictionary.
+/// Bytes in a user's key: of a dictionary, a dkey, an akey.
 pub const KEY_BYTES_MAX: usize = 1024;
 
 /// Bytes in the partition of an index key.
 pub const PARTITION_BYTES_MAX: usize = 64;
 
-/// Bytes in the sort key of an index key: a user's key and what a data model adds to it.
-pub const SORT_KEY_BYTES_MAX: usize = 2 * KEY_BYTES_MAX;
+/// Bytes in the sort key of an index key: a dkey and an akey, each of which an escape may double, and
+/// what a data model adds to them.
+pub const SORT_KEY_BYTES_MAX: usize = 4 * KEY_BYTES_MAX + 64;
 
 /// Bytes of a value that the index holds itself; longer ones go to segments.
 pub const VALUE_INLINE_BYTES_MAX: usize = 2048;

@@ -3,17 +3,21 @@
 
 use millpond_core::{Epoch, Extent, RecordRef, SegmentId};
 
-use crate::{dict::Stored, layout, location};
+use crate::{layout, location, object, value::Stored};
 
 /// A decoder, which only panics when something is wrong with it.
 pub type Decoder = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const DECODERS: [(&str, Decoder); 4] = [
+pub const DECODERS: [(&str, Decoder); 8] = [
     ("dict_value", dict_value),
     ("catalogue_record", catalogue_record),
     ("catalogue_key", catalogue_key),
     ("location", location),
+    object::DECODERS[0],
+    object::DECODERS[1],
+    object::DECODERS[2],
+    object::DECODERS[3],
 ];
 
 fn dict_value(bytes: &[u8]) {
@@ -79,7 +83,7 @@ mod tests {
     }
 
     /// What is written today, which the corpus holds beside what was found once.
-    fn samples() -> [(&'static str, Vec<Vec<u8>>); 4] {
+    fn samples() -> [(&'static str, Vec<Vec<u8>>); 8] {
         let id = layout::ObjectId::dict(Uuid::from_u128(7));
         [
             ("dict_value", vec![b"\x01a value".to_vec(), b"\x02\xA0\x8D\x06".to_vec()]),
@@ -91,6 +95,29 @@ mod tests {
             (
                 "location",
                 vec![b"file:///data/my%20pool/kv".to_vec(), b"lab/results".to_vec(), b"1GiB".to_vec()],
+            ),
+            (
+                "object_extent",
+                vec![b"\x01inline".to_vec(), b"\x32\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01".to_vec()],
+            ),
+            (
+                "object_header",
+                vec![
+                    b"\x01\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\x10\0".to_vec(),
+                    b"\x02\0\0\0\0\0\0\0\x08\0\0\0\0\0\x10\0\0".to_vec(),
+                    b"EC_4P2GX".to_vec(),
+                ],
+            ),
+            (
+                "object_key",
+                vec![
+                    b"\x02dkey\0\x01akey\0\x01\0".to_vec(),
+                    b"\x02d\0\xFF\0\x01a\0\x01\x02\x03\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x08".to_vec(),
+                ],
+            ),
+            (
+                "object_anchor",
+                vec![b"\x01\x01\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\0\x01\x02\0\x01\x02\0\x01\x03".to_vec()],
             ),
         ]
     }

@@ -16,7 +16,10 @@
 //! | `d` + name   | kind (1 byte), object id (16) | the name leads to the object                 |
 //! | `n`          | counter                       | how many names there are                     |
 //! | `o` + id     | kind (1 byte), name           | the object exists; its name, for the check   |
+//! | `m`          | counter                       | how many objects of kind 2 there are         |
 //! | `r` + id     | kind (1 byte)                 | the object is destroyed; its records are not |
+//!
+//! Kinds: 1 is a dictionary; 2 an object of dkeys and akeys, which has no name.
 //!
 //! A dictionary's sort keys:
 //!
@@ -24,7 +27,9 @@
 //! |--------------|-------------------------------|----------------------------------------------|
 //! | `00`         | kind (1 byte), name           | the header: there while the dictionary lives |
 //! | `01`         | counter                       | how many entries there are                   |
-//! | `02` + key   | see `dict/value.rs`           | an entry                                     |
+//! | `02` + key   | see `value/stored.rs`         | an entry                                     |
+//!
+//! Those of objects of dkeys and akeys are in `object/records.rs`.
 
 use std::ops::Bound;
 
@@ -33,6 +38,9 @@ use uuid::Uuid;
 
 /// The kind of a dictionary, in records of the catalogue.
 const KIND_DICT: u8 = 1;
+
+/// The kind of an object of dkeys and akeys.
+pub(crate) const KIND_OBJECT: u8 = 2;
 
 /// The top 32 bits of a dictionary's id.
 const TAG_DICT: u32 = 0x0000_0001;
@@ -46,7 +54,10 @@ pub(crate) const CATALOGUE: &Partition = &[0; 18];
 /// The catalogue's counter of names.
 pub(crate) const NAME_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"n" };
 
-/// The sort key of a dictionary's header.
+/// The catalogue's counter of objects of dkeys and akeys.
+pub(crate) const OBJECT_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"m" };
+
+/// The sort key of a dictionary's header, and of any object's.
 pub(crate) const HEADER: &[u8] = &[0x00];
 
 /// The sort key of a dictionary's counter of entries.
@@ -55,14 +66,24 @@ pub(crate) const COUNT: &[u8] = &[0x01];
 /// The first byte of an entry's sort key.
 const ENTRY: u8 = 0x02;
 
-/// The id of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ObjectId(u128);
+/// The id of an object: what it is, and which of its kind. In text, 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(u128);
 
 impl ObjectId {
     /// The id of a new dictionary.
     pub(crate) fn dict(random: Uuid) -> Self {
         Self(u128::from(TAG_DICT) << 96 | (random.as_u128() & (u128::MAX >> 32)))
+    }
+
+    /// The id as a number.
+    pub fn number(self) -> u128 {
+        self.0
+    }
+
+    /// The id of a number, whatever it says of its object.
+    pub fn from_number(number: u128) -> Self {
+        Self(number)
     }
 
     /// The partition of the object's records. Sharding, when it comes, is decided here.
@@ -143,6 +164,25 @@ pub(crate) fn parse_name_record(value: &[u8]) -> Result<ObjectId> {
 /// The value of an object's record, and of a dictionary's header.
 pub(crate) fn header_record(name: &str) -> Vec<u8> {
     [&[KIND_DICT], name.as_bytes()].concat()
+}
+
+/// The value of the record of an object of dkeys and akeys.
+pub(crate) const OBJECT_RECORD: &[u8] = &[KIND_OBJECT];
+
+/// What an object's record in the catalogue says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Dict,
+    Object,
+}
+
+/// What is listed by an object's record.
+pub(crate) fn parse_listed(value: &[u8]) -> Result<Listed> {
+    match value.first() {
+        Some(&KIND_DICT) => Ok(Listed::Dict),
+        Some(&KIND_OBJECT) if value == OBJECT_RECORD => Ok(Listed::Object),
+        _ => Err(newer(value)),
+    }
 }
 
 /// The name in an object's record, or in a dictionary's header.

@@ -41,18 +41,26 @@ mod layout;
 mod location;
 mod maker;
 mod namespace;
+mod object;
 mod pool;
 mod properties;
 mod query;
 mod size;
 mod transaction;
+mod value;
 
 pub use container::{Container, ContainerOptions, OpenOptions};
 pub use container_type::ContainerType;
 pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueReader, ValueWriter};
 pub use home::home;
+pub use layout::ObjectId;
 pub use millpond_core::{
     Damage, Durability, Epoch, Error, ErrorKind, Label, PoolSpace, Result, Statistics, Store, limits,
+};
+pub use object::{
+    Anchor, Array, ArrayOptions, ArrayStat, Conditions, Fetched, FetchedExtents, KeyKind, Merged, Object,
+    ObjectClass, ObjectExtent, ObjectExtents, ObjectFetch, ObjectForm, ObjectKey, ObjectKeys, ObjectKind,
+    ObjectOptions, ObjectUpdate, Objects,
 };
 pub use pool::{Pool, PoolOptions};
 pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};

@@ -87,6 +87,8 @@ pub struct ContainerQuery {
     pub path: Option<String>,
     /// How many dictionaries it holds.
     pub dicts: u64,
+    /// How many other objects it holds.
+    pub objects: u64,
     /// Sizes and counts of its storage.
     pub statistics: Statistics,
     /// Its properties.

@@ -265,6 +265,7 @@ fn versions_of_one_key_may_fill_many_blocks() {
 
 #[test]
 fn the_greatest_record_fits() {
+    let longest = millpond_core::limits::SORT_KEY_BYTES_MAX + millpond_core::limits::PARTITION_BYTES_MAX;
     let extents: Vec<_> = (0..millpond_core::limits::RECORD_EXTENTS_MAX as u64)
         .map(|number| millpond_core::Extent {
             segment: millpond_core::SegmentId(u64::MAX - number),
@@ -272,12 +273,12 @@ fn the_greatest_record_fits() {
             length: u64::MAX,
         })
         .collect();
-    let (key, value) = (vec![0xFF; 2112], vec![0xAA; 4096]);
+    let (key, value) = (vec![0xFF; longest], vec![0xAA; 4096]);
     let place = Place::new();
     let mut writer = place.writer();
     writer.add(b"before", Epoch(1), EntryRef::Counter(i64::MIN)).expect("added");
     writer.add(&key, Epoch(1), EntryRef::Put { value: &value, extents: &extents }).expect("added");
-    for (length, kind) in [(5000, ErrorKind::KeyTooLong), (2112, ErrorKind::ValueTooLong)] {
+    for (length, kind) in [(3 * longest, ErrorKind::KeyTooLong), (longest, ErrorKind::ValueTooLong)] {
         let refused = writer.add(&vec![0xFF; length], Epoch(0), put(&[0; 4097])).expect_err("too long");
         assert_eq!(refused.kind(), kind);
     }

@@ -16,7 +16,8 @@ use super::Container;
 use crate::{
     catalog,
     dict::verify_entry,
-    layout::{self, CATALOGUE, COUNT, HEADER, Listing, ObjectId},
+    layout::{self, CATALOGUE, COUNT, HEADER, Listed, Listing, OBJECT_COUNT, ObjectId},
+    object,
     query::CheckReport,
 };
 
@@ -61,9 +62,11 @@ impl Check<'_> {
             self.check_dict(named)?;
         }
         let linked: BTreeSet<ObjectId> = names.iter().map(|named| named.id).collect();
-        for id in self.objects()? {
-            if all_names_known && !linked.contains(&id) {
-                self.check_leaked(id)?;
+        for (id, listed) in self.objects()? {
+            match listed {
+                Listed::Object => self.check_object(id)?,
+                Listed::Dict if all_names_known && !linked.contains(&id) => self.check_leaked(id)?,
+                Listed::Dict => {}
             }
         }
         Ok(())
@@ -84,16 +87,70 @@ impl Check<'_> {
         Ok(names)
     }
 
-    fn objects(&mut self) -> Result<Vec<ObjectId>> {
+    fn objects(&mut self) -> Result<Vec<(ObjectId, Listed)>> {
+        let before = self.report.damages.len();
         let mut objects = Vec::new();
         let mut cursor = self.view.scan(Listing::Objects.range(), Direction::Forward)?;
         while self.advance(&mut *cursor, CATALOGUE_PLACE)? {
-            match layout::object_of(cursor.key()) {
-                Ok(id) => objects.push(id),
+            let value = cursor.record().value;
+            match layout::object_of(cursor.key()).and_then(|id| Ok((id, layout::parse_listed(value)?))) {
+                Ok(object) => objects.push(object),
                 Err(error) => self.damage(CATALOGUE_PLACE, error.to_string()),
             }
         }
+        let listed = objects.iter().filter(|(_, listed)| *listed == Listed::Object).count() as i64;
+        if let Some(counted) = self.get(CATALOGUE_PLACE, OBJECT_COUNT)?
+            && self.report.damages.len() == before
+        {
+            let counted = counted.map_or(0, |record| record.counter());
+            if counted != listed {
+                self.damage(CATALOGUE_PLACE, format!("it counts {counted} objects, but lists {listed}"));
+                let version = self.view.get(OBJECT_COUNT)?.map_or(Epoch::ZERO, |record| record.version);
+                let same = Precondition::Unchanged { key: OBJECT_COUNT, version };
+                let correction = Write { key: OBJECT_COUNT, op: Op::Adjust(listed - counted), tally: None };
+                self.restore(same, correction)?;
+            }
+        }
         Ok(objects)
+    }
+
+    /// An object of dkeys and akeys. A repair puts back its header, where that is known.
+    fn check_object(&mut self, id: ObjectId) -> Result<()> {
+        let place = format!("object {id}");
+        let before = self.report.damages.len();
+        let (mut unreadable, mut wrong) = (Vec::new(), Vec::new());
+        let verified = object::verify_object(
+            self.view,
+            id,
+            |cursor| {
+                for _ in 0..DAMAGES_LISTED_MAX {
+                    match cursor.advance() {
+                        Err(error) if error.kind() == ErrorKind::Corrupt => {
+                            unreadable.push(error.to_string())
+                        }
+                        other => return other,
+                    }
+                }
+                Ok(false)
+            },
+            |what| {
+                if wrong.len() < DAMAGES_LISTED_MAX {
+                    wrong.push(what);
+                }
+            },
+        );
+        unreadable.append(&mut wrong);
+        unreadable.into_iter().for_each(|what| self.damage(&place, what));
+        let Some(verified) = self.readable(&place, verified)? else { return Ok(()) };
+        if let Some(header) = verified.lacks_header
+            && self.report.damages.len() == before + 1
+        {
+            let partition = id.partition();
+            let key = Key::new(&partition, HEADER);
+            let missing = Precondition::Unchanged { key, version: Epoch::ZERO };
+            self.restore(missing, catalog::put(key, &header))?;
+        }
+        Ok(())
     }
 
     fn check_dict(&mut self, named: &Named) -> Result<()> {

@@ -30,7 +30,7 @@ use crate::{
     catalog,
     container_type::ContainerType,
     dict::Dict,
-    location, namespace,
+    location, namespace, object,
     pool::Pool,
     query::{CheckReport, ContainerQuery},
     transaction::{self, Transaction, TransactionOptions},
@@ -192,6 +192,7 @@ impl Container {
     /// All about the container, without reading its data.
     pub fn query(&self) -> Result<ContainerQuery> {
         let dicts = catalog::count(self)?;
+        let objects = object::count(self)?;
         let entry = self.entry()?;
         Ok(ContainerQuery {
             label: entry.label.as_ref().map(Label::to_string),
@@ -203,6 +204,7 @@ impl Container {
             durability: durability_of(&entry)?,
             path: entry.path.clone(),
             dicts,
+            objects,
             statistics: self.inner.store.statistics()?,
             properties: self.properties_of(&entry)?,
             attributes: entry.attributes,
@@ -308,6 +310,7 @@ impl Container {
         self.check_unscoped("compact")?;
         self.check_writable()?;
         catalog::reap_all(self, usize::MAX)?;
+        object::merge_all(self)?;
         self.inner.store.compact()
     }
 

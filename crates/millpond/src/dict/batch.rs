@@ -2,8 +2,11 @@
 
 use millpond_core::{Extent, Result};
 
-use super::{Applied, Dict, long::LongValues, value};
-use crate::layout;
+use super::Dict;
+use crate::{
+    layout,
+    value::{self, Applied, LongValues},
+};
 
 /// Changes of a dictionary that take effect together. Dropped uncommitted, it changes nothing.
 ///

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use millpond_core::{Cursor, Direction, Key, KeyRange, Record, Result, View};
 
-use super::{Dict, range::DictRange, value, value::Stored};
-use crate::layout::{self, COUNT};
+use super::{Dict, range::DictRange};
+use crate::{
+    layout::{self, COUNT},
+    value::{self, Stored},
+};
 
 /// Entries of a dictionary, of one consistent state: what others change meanwhile isn't seen.
 ///

@@ -10,10 +10,8 @@
 
 mod batch;
 mod iter;
-mod long;
 mod range;
 mod reader;
-mod value;
 mod writer;
 
 use std::{
@@ -31,8 +29,6 @@ use millpond_core::{
     RecordRef, Result, View, Write,
 };
 
-use self::long::Prepared;
-pub(crate) use self::value::Stored;
 pub use self::{
     batch::DictBatch,
     iter::{DictEntry, DictIter, DictKeys},
@@ -44,13 +40,8 @@ use crate::{
     container::Container,
     layout::{self, COUNT, HEADER, ObjectId, Partition},
     transaction::Transaction,
+    value::{self, Applied, CONFLICT_RETRIES, MOVED_RETRIES, Prepared, Stored},
 };
-
-/// How often a record is read again because its bytes have moved.
-const MOVED_RETRIES: usize = 16;
-
-/// How often a conditional change is tried again because another writer was faster.
-const CONFLICT_RETRIES: usize = 100;
 
 /// Keys that one commit of `clear` deletes at most.
 const CLEAR_KEYS_MAX: usize = 100_000;
@@ -71,14 +62,6 @@ struct Inner {
     partition: Partition,
     /// The version of the header, as last seen.
     header: AtomicU64,
-}
-
-/// How a commit ended that had preconditions of its own.
-enum Applied {
-    /// It took effect; of each write, whether its key existed before.
-    Done(Vec<bool>),
-    /// One of its own preconditions didn't hold.
-    Conflict,
 }
 
 impl Dict {

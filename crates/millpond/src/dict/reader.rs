@@ -5,8 +5,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use bytes::Bytes;
 use millpond_core::{ErrorKind, Extent, Key, Record, Result, View};
 
-use super::{Dict, MOVED_RETRIES, reference, value::Stored, writer::io_error};
-use crate::layout;
+use super::{Dict, reference, writer::io_error};
+use crate::{
+    layout,
+    value::{MOVED_RETRIES, Stored},
+};
 
 /// Reads a value, from any place in it, in bounded memory.
 ///

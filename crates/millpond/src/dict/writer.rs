@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use millpond_core::{Error, ErrorKind, Result};
 
-use super::{
-    Dict,
-    long::{LongValues, Prepared},
-    value,
+use super::Dict;
+use crate::{
+    layout,
+    maker::Maker,
+    value::{self, LongValues, Prepared},
 };
-use crate::{layout, maker::Maker};
 
 /// Writes the value of a key, piece by piece, in bounded memory.
 ///

@@ -5,15 +5,23 @@
 
 use millpond_core::{Extent, Result, SegmentWriter, Segments};
 
-use super::{Applied, value};
+use super::{put_inline, put_long};
 use crate::{
     container::{Container, may_have_taken_effect},
     maker::Maker,
 };
 
+/// How a commit ended that had preconditions of its own.
+pub(crate) enum Applied {
+    /// It took effect; of each write, whether its key existed before.
+    Done(Vec<bool>),
+    /// One of its own preconditions didn't hold.
+    Conflict,
+}
+
 /// Long values of one commit. Dropped without one, they are given up.
 #[derive(Default)]
-pub(super) struct LongValues {
+pub(crate) struct LongValues {
     writer: Option<Box<dyn SegmentWriter>>,
     maker: Maker,
 }
@@ -21,13 +29,13 @@ pub(super) struct LongValues {
 impl LongValues {
     /// # Errors
     /// `Forked` in a child of the process that began `what` they belong to.
-    pub(super) fn check(&self, what: &str) -> Result<()> {
+    pub(crate) fn check(&self, what: &str) -> Result<()> {
         self.maker.check(what)
     }
 
     /// Adds bytes to the value at hand. After an error that value is lost; those that were finished
     /// stay.
-    pub(super) fn append(&mut self, segments: &dyn Segments, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn append(&mut self, segments: &dyn Segments, bytes: &[u8]) -> Result<()> {
         match &mut self.writer {
             Some(writer) => writer.append(bytes),
             none => none.insert(segments.writer()?).append(bytes),
@@ -35,12 +43,12 @@ impl LongValues {
     }
 
     /// Ends the value at hand.
-    pub(super) fn finish(&mut self) -> Result<Vec<Extent>> {
+    pub(crate) fn finish(&mut self) -> Result<Vec<Extent>> {
         self.writer.as_mut().map_or_else(|| Ok(Vec::new()), |writer| writer.finish())
     }
 
     /// The last try to commit them ended like this.
-    pub(super) fn settle(mut self, commit: &Result<Applied>) {
+    pub(crate) fn settle(mut self, commit: &Result<Applied>) {
         let may_be_named = match commit {
             Ok(Applied::Done(_)) => true,
             Ok(Applied::Conflict) => false,
@@ -65,22 +73,22 @@ impl Drop for LongValues {
 }
 
 /// A value, ready to be committed.
-pub(super) struct Prepared {
-    pub(super) record: Vec<u8>,
-    pub(super) extents: Vec<Extent>,
-    pub(super) long: LongValues,
+pub(crate) struct Prepared {
+    pub(crate) record: Vec<u8>,
+    pub(crate) extents: Vec<Extent>,
+    pub(crate) long: LongValues,
 }
 
 impl Prepared {
     /// Makes the record of a value, and writes it to segments if it is long.
-    pub(super) fn new(container: &Container, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn new(container: &Container, bytes: &[u8]) -> Result<Self> {
         let mut prepared = Self { record: Vec::new(), extents: Vec::new(), long: LongValues::default() };
         if container.fits_inline(bytes.len()) {
-            value::put_inline(&mut prepared.record, bytes);
+            put_inline(&mut prepared.record, bytes);
         } else {
             prepared.long.append(container.segments()?, bytes)?;
             prepared.extents = prepared.long.finish()?;
-            value::put_long(&mut prepared.record, bytes.len() as u64);
+            put_long(&mut prepared.record, bytes.len() as u64);
         }
         Ok(prepared)
     }
