@@ -16,7 +16,18 @@ SYNCED = ["timed_put", "timed_overwrite"]
 SIZES = [(100, 100_000, 50_000, 480), (2048, 20_000, 10_000, 240), (65_536, 1000, 1000, 80)]
 
 # The names by which sections are chosen.
-QUICK = ["floors", "single", "bulk", "sync", "threads", "processes", "visibility", "opening", "space"]
+QUICK = [
+    "floors",
+    "single",
+    "bulk",
+    "sync",
+    "threads",
+    "processes",
+    "transactions",
+    "visibility",
+    "opening",
+    "space",
+]
 FULL = [*QUICK, "load", "growth", "memory"]
 
 
@@ -84,8 +95,12 @@ def separate() -> list[Task]:
     """What is no plain sequence of operations."""
     visibility = Job("visibility", count=240)
     memory = Job("memory", count=10_000_000)
+    # fjall's transactions are another kind of database than the one that is measured.
+    transacting = ["millpond", "heed", "redb", "rusqlite"]
+    transactions = Job("operations", count=100_000, workloads=["put_many", "transact"])
     seen = ["millpond", "heed", "rusqlite"]
     return [
+        Task("transactions", "rust", transacting, [transactions]),
         Task("visibility", "rust", seen, [visibility, replace(visibility, durability="sync")]),
         Task("opening", "rust", RUST, [Job("opening", count=1_000_000)], rounds=1),
         Task("space", "rust", RUST, [Job("space", count=200_000)], rounds=1),

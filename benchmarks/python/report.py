@@ -24,6 +24,7 @@ TITLES = {
     "get": "get",
     "put_many": "put of 1,000",
     "get_many": "get of 1,000",
+    "transact": "transaction of 10 gets and 10 overwrites",
     "scan": "scan, a record",
     "scan_compacted": "scan when compacted",
     "timed_put": "put, the median one",

@@ -250,9 +250,15 @@ def at_large() -> list[Goal]:
 def others() -> list[Goal]:
     group = "Several"
     opening = "opening", "rust", "millpond"
+    transaction = at("transactions", "rust", "millpond", "transact")
+    lmdb_transaction = at("transactions", "rust", "heed", "transact")
     visible = at("visibility", "rust", "millpond", "visible_elsewhere")
     synced = at("visibility", "rust", "millpond", "visible_elsewhere", durability="sync")
     return [
+        time_of(group, "a transaction of 10 reads and 10 writes (async)", 20, transaction),
+        rate(
+            group, "transactions of 10 reads and 10 writes, to LMDB's rate", 2.0, transaction, lmdb_transaction, CPU
+        ),
         time_of(group, "a commit is visible in another process (async)", 1000, visible),
         time_of(group, "a commit is visible in another process (sync)", 1000, synced),
         time_of(group, "opening 1 million records after a clean close", 10_000, at(*opening, "open")),

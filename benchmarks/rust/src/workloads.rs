@@ -13,6 +13,9 @@ use crate::{
 /// Records of a batch.
 const BATCH: u64 = 1000;
 
+/// Keys that a transaction reads, and as many others that it overwrites.
+const TRANSACTION: usize = 10;
+
 /// Does the job's workloads in this process.
 pub fn run(job: &Job) -> Result<Report> {
     let store = peers::open(job)?;
@@ -48,7 +51,7 @@ pub fn run(job: &Job) -> Result<Report> {
 pub fn measure(job: &Job, store: &dyn Peer, workload: &str) -> Result<Figure> {
     let values = Values::new(job.value_bytes);
     let share = job.count / (job.threads * job.processes);
-    let writes = matches!(workload, "put" | "overwrite" | "put_many");
+    let writes = matches!(workload, "put" | "overwrite" | "put_many" | "transact");
     // Where a sync is part of it, time on the clock counts, and nothing is to be waited for.
     let settle = writes && job.durability == Durability::Async;
     let first = job.member * job.threads;
@@ -75,7 +78,8 @@ pub fn measure(job: &Job, store: &dyn Peer, workload: &str) -> Result<Figure> {
     })?;
     let start = spans.iter().map(|span| span.0).reduce(Start::min).ok_or("a job without a thread")?;
     let end_ns = spans.iter().map(|span| span.1).max().unwrap_or(0);
-    Ok(start.figure(end_ns, share * job.threads, settle))
+    let operations = if workload == "transact" { share / TRANSACTION as u64 } else { share };
+    Ok(start.figure(end_ns, operations * job.threads, settle))
 }
 
 /// A thread's share of the keys.
@@ -93,6 +97,7 @@ impl Part {
             "get" => self.get(session),
             "put_many" => self.put_many(session, values),
             "get_many" => self.get_many(session),
+            "transact" => self.transact(session, values),
             "scan" | "scan_compacted" => expect(session.scan(u64::MAX)?, self.count),
             other => Err(format!("there is no workload {other:?}").into()),
         }
@@ -119,6 +124,21 @@ impl Part {
 
     fn put_many(&self, session: &mut dyn Session, values: &Values) -> Result<()> {
         put_batches(session, values, self.seed, self.first..self.first + self.count, BATCH)
+    }
+
+    fn transact(&self, session: &mut dyn Session, values: &Values) -> Result<()> {
+        let at = |turn: u64| self.first + shuffled(turn % self.count, self.count);
+        for turn in 0..self.count / TRANSACTION as u64 {
+            let first = turn * TRANSACTION as u64;
+            let reads: [Key; TRANSACTION] = std::array::from_fn(|n| key(self.seed, at(first + n as u64)));
+            let writes: [(Key, &[u8]); TRANSACTION] = std::array::from_fn(|n| {
+                let index = at(first + self.count / 2 + n as u64);
+                (key(self.seed, index), values.get(index + turn))
+            });
+            let found = session.transact(&reads, &writes)?;
+            expect(found, TRANSACTION as u64)?;
+        }
+        Ok(())
     }
 
     fn get_many(&self, session: &mut dyn Session) -> Result<()> {

@@ -75,6 +75,22 @@ impl Session for Opened<'_> {
         Ok(transaction.commit()?)
     }
 
+    fn transact(&mut self, reads: &[Key], writes: &[(Key, &[u8])]) -> Result<u64> {
+        let mut transaction = self.env.write_txn()?;
+        let mut found = 0;
+        for key in reads {
+            if let Some(value) = self.database.get(&transaction, key)? {
+                std::hint::black_box(touch(value));
+                found += 1;
+            }
+        }
+        for (key, value) in writes {
+            self.database.put(&mut transaction, key, value)?;
+        }
+        transaction.commit()?;
+        Ok(found)
+    }
+
     fn get_many(&mut self, keys: &[Key]) -> Result<u64> {
         let transaction = self.env.read_txn()?;
         let mut found = 0;

@@ -75,6 +75,24 @@ impl Session for &Dict {
         Ok(Dict::put_many(self, entries.iter().copied())?)
     }
 
+    fn transact(&mut self, reads: &[Key], writes: &[(Key, &[u8])]) -> Result<u64> {
+        let found = self.container().transaction(|transaction| {
+            let within = self.within(transaction)?;
+            let mut found = 0;
+            for key in reads {
+                if let Some(value) = within.get(key)? {
+                    std::hint::black_box(touch(&value));
+                    found += 1;
+                }
+            }
+            for (key, value) in writes {
+                within.put(key, value)?;
+            }
+            Ok(found)
+        })?;
+        Ok(found)
+    }
+
     fn get_many(&mut self, keys: &[Key]) -> Result<u64> {
         let mut found = 0;
         for value in Dict::get_many(self, keys)?.into_iter().flatten() {

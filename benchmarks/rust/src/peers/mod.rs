@@ -52,6 +52,11 @@ pub trait Session {
     /// Reads values in one view, touches them, and answers how many there were.
     fn get_many(&mut self, keys: &[Key]) -> Result<u64>;
 
+    /// Reads values and sets others, in one transaction; answers how many of them there were.
+    fn transact(&mut self, _reads: &[Key], _writes: &[(Key, &[u8])]) -> Result<u64> {
+        Err("it has no transactions of reads and writes".into())
+    }
+
     /// Reads up to so many records in order, touches them, and answers how many there were.
     fn scan(&mut self, limit: u64) -> Result<u64>;
 }

@@ -76,6 +76,24 @@ impl Session for &Redb {
         Ok(transaction.commit()?)
     }
 
+    fn transact(&mut self, reads: &[Key], writes: &[(Key, &[u8])]) -> Result<u64> {
+        let transaction = self.begin()?;
+        let mut table = transaction.open_table(TABLE)?;
+        let mut found = 0;
+        for key in reads {
+            if let Some(value) = table.get(key.as_slice())? {
+                std::hint::black_box(touch(value.value()));
+                found += 1;
+            }
+        }
+        for (key, value) in writes {
+            table.insert(key.as_slice(), *value)?;
+        }
+        drop(table);
+        transaction.commit()?;
+        Ok(found)
+    }
+
     fn get_many(&mut self, keys: &[Key]) -> Result<u64> {
         let table = self.database.begin_read()?.open_table(TABLE)?;
         let mut found = 0;

@@ -79,6 +79,24 @@ impl Session for Connection {
         Ok(transaction.commit()?)
     }
 
+    fn transact(&mut self, reads: &[Key], writes: &[(Key, &[u8])]) -> Result<u64> {
+        let transaction = self.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut found = 0;
+        {
+            let mut get = transaction.prepare_cached(GET)?;
+            for key in reads {
+                let read = get.query_row((key.as_slice(),), |row| Ok(touch(row.get_ref(0)?.as_blob()?)));
+                found += u64::from(read.optional()?.map(std::hint::black_box).is_some());
+            }
+            let mut put = transaction.prepare_cached(PUT)?;
+            for (key, value) in writes {
+                put.execute((key.as_slice(), *value))?;
+            }
+        }
+        transaction.commit()?;
+        Ok(found)
+    }
+
     fn get_many(&mut self, keys: &[Key]) -> Result<u64> {
         let transaction = self.transaction()?;
         let mut statement = transaction.prepare_cached(GET)?;
