@@ -65,6 +65,10 @@ pub(crate) struct Words {
     pub(crate) epoch_floor: SharedU64,
     /// Counts what holders of the maintenance lock get done, so that one who is stopped is known.
     pub(crate) progress: SharedU64,
+    /// Counts how often the sync lock was given back, for those who wait until a sync has ended.
+    pub(crate) sync_ended: SharedU64,
+    /// How many wait for that; a process that dies meanwhile stays counted.
+    pub(crate) sync_waiters: SharedU64,
     /// Not 0 once the container is destroyed.
     pub(crate) destroyed: SharedU64,
     /// Not 0 as long as durable records of the log are lost, and no repair has accepted it: whoever
@@ -185,14 +189,27 @@ impl Control {
     /// # Errors
     /// `Timeout`, naming the process that holds it.
     pub(crate) fn lock(&self, name: LockName, patience: Duration) -> Result<LockGuard<'_>> {
+        let code = acquire(self.words().locks[name as usize].mutex(), patience);
+        self.locked(name, code)?.ok_or_else(|| self.held(name, patience))
+    }
+
+    /// Takes a lock, unless somebody holds it.
+    pub(crate) fn try_lock(&self, name: LockName) -> Result<Option<LockGuard<'_>>> {
+        // SAFETY: the mutex was initialised, by `create`, in memory that lives as long as `self`.
+        let code = unsafe { libc::pthread_mutex_trylock(self.words().locks[name as usize].mutex()) };
+        self.locked(name, code)
+    }
+
+    /// What a try to take a lock led to; none if others hold it.
+    fn locked(&self, name: LockName, code: libc::c_int) -> Result<Option<LockGuard<'_>>> {
         let words = &self.words().locks[name as usize];
-        match acquire(words.mutex(), patience) {
+        match code {
             0 => {}
             libc::EOWNERDEAD => {
                 // SAFETY: this thread holds the mutex, whose owner died.
                 unsafe { libc::pthread_mutex_consistent(words.mutex()) };
             }
-            libc::ETIMEDOUT => return Err(self.held(name, patience)),
+            libc::ETIMEDOUT | libc::EBUSY => return Ok(None),
             code => {
                 return Err(Error::io(
                     format!("locking the container ({name:?})"),
@@ -202,7 +219,7 @@ impl Control {
         }
         let abandoned = words.busy.swap(1, Ordering::Acquire) != 0;
         words.holder.store(self.pid, Ordering::Relaxed);
-        Ok(LockGuard { words, media: &*self.media, abandoned, keep_busy: false })
+        Ok(Some(LockGuard { words, media: &*self.media, abandoned, keep_busy: false }))
     }
 }
 
@@ -274,6 +291,31 @@ fn acquire(mutex: *mut libc::pthread_mutex_t, patience: Duration) -> libc::c_int
     }
     // SAFETY: as above, and `deadline` is a valid time.
     unsafe { libc::pthread_mutex_timedlock(mutex, &deadline) }
+}
+
+/// Waits until `word` is no longer `seen`, no longer than `patience`; it may return before.
+pub(crate) fn wait_for_change(word: &SharedU64, seen: u64, patience: Duration) {
+    if pause() {
+        return;
+    }
+    let timeout = libc::timespec {
+        tv_sec: patience.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(patience.subsec_nanos()),
+    };
+    // SAFETY: the kernel compares four bytes of the word with those that were seen, and sleeps; the
+    // timeout is valid. Whatever it answers, the caller looks again.
+    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAIT, seen as u32, &timeout) };
+}
+
+/// Wakes everyone who waits for `word` to change, in any process.
+pub(crate) fn wake_all(word: &SharedU64) {
+    // SAFETY: the kernel looks the address up among those that are waited for.
+    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, libc::c_int::MAX) };
+}
+
+fn low_half(word: &SharedU64) -> *const u32 {
+    let half = usize::from(cfg!(target_endian = "big"));
+    ptr::from_ref(word).cast::<u32>().wrapping_add(half)
 }
 
 fn init_mutex(mutex: *mut libc::pthread_mutex_t) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The engine's view of the pool's quota.
 
+use std::time::Duration;
+
 use millpond_core::Result;
 
 /// Counts the bytes that a pool has allocated, against its quota.
@@ -19,6 +21,11 @@ pub trait Space: Send + Sync {
     /// Counts the files anew: what was charged for bytes that were given up again may have been
     /// left out of a count in between.
     fn recount(&self) {}
+
+    /// Counts the files anew if somebody may have counted them since `since` (the time since 1970): a
+    /// count in the middle of a change whose bytes are charged before it or released after it is wrong
+    /// by those.
+    fn recount_if_counted(&self, _since: Duration) {}
 }
 
 /// No quota.

@@ -20,6 +20,7 @@ use millpond_core::{Epoch, Extent, SegmentId};
 
 use crate::{
     log::LogPlace,
+    prefetch::prefetch_all,
     run::{Entry, Run, key_hash},
     sync::{
         RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -32,6 +33,8 @@ use crate::{
 pub(crate) struct Tail {
     /// Number of the log file.
     pub(crate) file: u64,
+    /// Log offset where it begins.
+    pub(crate) base: u64,
     records: RwLock<Records>,
     /// The epoch of the newest record.
     newest: AtomicU64,
@@ -223,14 +226,23 @@ pub(crate) enum Change {
 }
 
 impl Tail {
-    pub(crate) fn new(file: u64) -> Self {
-        Self { file, ..Self::default() }
+    /// That of a file which begins at log offset `base`.
+    pub(crate) fn new(file: u64, base: u64) -> Self {
+        Self { file, base, ..Self::default() }
+    }
+
+    /// Makes room for so many keys ahead.
+    pub(crate) fn expect(&self, keys: usize) {
+        let mut records = self.records_mut();
+        records.slots.reserve(keys);
+        let Records { slots, places, .. } = &mut *records;
+        places.reserve(keys, |&place| slots[place as usize].hash);
     }
 
     /// The same records in two tails: those up to `epoch`, and those after it, which are in log file
-    /// `file` now. Nobody changes this one meanwhile.
-    pub(crate) fn split(&self, epoch: Epoch, file: u64) -> (Self, Self) {
-        let (before, behind) = (Self::new(self.file), Self::new(file));
+    /// `file`, from `base` on, now. Nobody changes this one meanwhile.
+    pub(crate) fn split(&self, epoch: Epoch, (file, base): (u64, u64)) -> (Self, Self) {
+        let (before, behind) = (Self::new(self.file, self.base), Self::new(file, base));
         for Slot { key, versions, .. } in &self.records().slots {
             let mut sum = 0;
             // Oldest first, as they came.
@@ -404,37 +416,78 @@ pub(crate) fn for_each<E>(
     mut each: impl FnMut(&Bytes, &[&Versions]) -> Result<(), E>,
 ) -> Result<(), E> {
     let records: Vec<_> = tails.iter().map(|tail| tail.records()).collect();
-    let slots = || records.iter().flat_map(|records| &records.slots);
-    // What all keys begin with is not worth a look: the eight bytes behind it mostly tell.
-    let shared = slots().zip(slots().skip(1)).fold(usize::MAX, |shared, (left, right)| {
-        let both = left.key.iter().zip(right.key.iter());
-        both.take(shared).take_while(|(left, right)| left == right).count()
-    });
-    let head = |key: &[u8]| {
-        let mut head = [0; 8];
-        let rest = key.get(shared..).unwrap_or_default();
-        let length = rest.len().min(8);
-        head[..length].copy_from_slice(&rest[..length]);
-        u64::from_be_bytes(head)
-    };
-    let mut order: Vec<(u64, usize, &Slot)> = Vec::with_capacity(slots().count());
-    for (tail, records) in records.iter().enumerate() {
-        order.extend(records.slots.iter().map(|slot| (head(&slot.key), tail, slot)));
+    let heads = Heads::of(&records);
+    let slot = |&(_, tail, place): &(u64, u32, u32)| &records[tail as usize].slots[place as usize];
+    let mut order = Vec::with_capacity(records.iter().map(|records| records.slots.len()).sum());
+    for (records, tail) in records.iter().zip(0..) {
+        order.extend(records.slots.iter().zip(0..).map(|(slot, place)| (heads.head(&slot.key), tail, place)));
     }
-    order.sort_unstable_by(|(left_head, left_tail, left), (right_head, right_tail, right)| {
-        (left_head.cmp(right_head))
-            .then_with(|| left.key.cmp(&right.key))
-            .then_with(|| left_tail.cmp(right_tail))
+    order.sort_unstable_by(|left: &(u64, u32, u32), right| {
+        let ties = || slot(left).key.cmp(&slot(right).key).then_with(|| left.1.cmp(&right.1));
+        left.0.cmp(&right.0).then_with(ties)
     });
     let mut versions = Vec::with_capacity(tails.len());
-    for same in order.chunk_by(|(left_head, _, left), (right_head, _, right)| {
-        left_head == right_head && left.key == right.key
-    }) {
+    let mut next = 0;
+    while let Some(first) = order.get(next) {
+        // In this order they lie anywhere in memory: it takes long to get there.
+        if let Some(soon) = order.get(next + 2 * PREFETCHED) {
+            prefetch_all(std::slice::from_ref(slot(soon)));
+        }
+        if let Some(sooner) = order.get(next + PREFETCHED).map(slot) {
+            prefetch_all(&sooner.key);
+            if let Entry::Put { value, .. } = &sooner.versions.newest.entry {
+                prefetch_all(&value[..value.len().min(256)]);
+            }
+        }
+        let key = &slot(first).key;
         versions.clear();
-        versions.extend(same.iter().map(|(_, _, slot)| &slot.versions));
-        each(&same[0].2.key, &versions)?;
+        versions.push(&slot(first).versions);
+        next += 1;
+        while let Some(same) = order.get(next).filter(|other| other.0 == first.0 && slot(other).key == *key) {
+            versions.push(&slot(same).versions);
+            next += 1;
+        }
+        each(key, &versions)?;
     }
     Ok(())
+}
+
+/// So many records are fetched ahead.
+const PREFETCHED: usize = 6;
+
+/// Makes numbers of keys that order most of them: out of the eight bytes behind what at least half of
+/// all keys begin with.
+struct Heads {
+    shared: Vec<u8>,
+}
+
+impl Heads {
+    fn of(records: &[RwLockReadGuard<'_, Records>]) -> Self {
+        const SAMPLES: usize = 64;
+        let all = || records.iter().flat_map(|records| &records.slots);
+        let step = (records.iter().map(|records| records.slots.len()).sum::<usize>() / SAMPLES).max(1);
+        let mut sample: Vec<&[u8]> = all().step_by(step).map(|slot| &slot.key[..]).collect();
+        sample.sort_unstable();
+        let (Some(low), Some(high)) = (sample.get(sample.len() / 4), sample.get(sample.len() * 3 / 4)) else {
+            return Self { shared: Vec::new() };
+        };
+        let length = low.iter().zip(*high).take_while(|(low, high)| low == high).count();
+        Self { shared: low[..length].to_vec() }
+    }
+
+    /// Of two keys, the lesser one has no greater head.
+    fn head(&self, key: &[u8]) -> u64 {
+        let (start, rest) = key.split_at(self.shared.len().min(key.len()));
+        let class = match start.cmp(&self.shared) {
+            std::cmp::Ordering::Less => return 0,
+            std::cmp::Ordering::Greater => return u64::MAX,
+            std::cmp::Ordering::Equal => 1 << 62,
+        };
+        let mut head = [0; 8];
+        let length = rest.len().min(8);
+        head[..length].copy_from_slice(&rest[..length]);
+        class | u64::from_be_bytes(head) >> 2
+    }
 }
 
 /// The number that a put counter holds; 0 for a value that is no counter.

@@ -123,6 +123,23 @@ impl Engine {
         }
     }
 
+    /// Applies what others appended to the current file meanwhile, if nobody else is at it. Waits for
+    /// no lock, so that it may be called with the sync lock held.
+    pub(super) fn catch_up_a_little(&self) {
+        let words = self.control.words();
+        let Ok(mut applier) = self.applier.try_lock() else { return };
+        let published = words.published.load(Ordering::Acquire);
+        if words.log_file.load(Ordering::Acquire) == applier.file.number()
+            && words.generation.load(Ordering::Acquire) == self.generation.load(Ordering::Acquire)
+            && (applier.offset..=applier.file.end()).contains(&published)
+            && published > applier.offset
+            && !self.is_lossy()
+        {
+            // What is wrong with the log is for those to say who need these records.
+            let _ = self.replay(&mut applier, published, None);
+        }
+    }
+
     /// Goes on in the next log file, with a tail of its own. What was written again after a failed
     /// sync is in that file now: of several processes, whichever checkpoints the files before it
     /// leaves these records in the log.
@@ -130,11 +147,15 @@ impl Engine {
         let state = self.state();
         let mut tails = state.tails.clone();
         if next.header.base < applier.offset && !planted(Bug::KeepRecordsInOldFile) {
-            let (before, behind) = tails[0].split(next.header.epoch, next.number());
+            let (before, behind) = tails[0].split(next.header.epoch, (next.number(), next.header.base));
             tails[0] = Arc::new(before);
             tails.insert(0, Arc::new(behind));
         } else {
-            tails.insert(0, Arc::new(Tail::new(next.number())));
+            let tail = Tail::new(next.number(), next.header.base);
+            // As many in a byte as there were in the file before.
+            let before = (applier.offset - applier.file.header.base).max(1);
+            tail.expect((tails[0].keys() as u64 * next.header.capacity.min(4 * before) / before) as usize);
+            tails.insert(0, Arc::new(tail));
         }
         applier.file = next;
         self.set_state(State::new(
@@ -225,7 +246,7 @@ impl Engine {
         let epoch = state.epoch().max(Epoch(applier.epoch.0 + 1));
         // What comes now is not added to what was before.
         let mut tails = state.tails.clone();
-        tails.insert(0, Arc::new(Tail::new(applier.file.number())));
+        tails.insert(0, Arc::new(Tail::new(applier.file.number(), applier.file.header.base)));
         self.set_state(State::new(state.manifest.clone(), tails, state.runs.clone(), epoch, lost));
     }
 
@@ -330,11 +351,12 @@ impl Engine {
             let file = LogFile::open(&self.media, &self.log_dir(), self.container, manifest.log_file)?;
             if file.header.base < applier.offset {
                 // Written again after a failed sync, and applied from where it was before.
-                let (_, behind) = state.newest_tail().split(file.header.epoch, file.number());
+                let place = (file.number(), file.header.base);
+                let (_, behind) = state.newest_tail().split(file.header.epoch, place);
                 tails = vec![Arc::new(behind)];
                 applier.file = file;
             } else {
-                tails = vec![Arc::new(Tail::new(file.number()))];
+                tails = vec![Arc::new(Tail::new(file.number(), file.header.base))];
                 *applier = Applier::at(file);
                 epoch = epoch.max(applier.epoch);
                 self.applied.store(applier.offset, Ordering::Release);

@@ -134,11 +134,12 @@ impl Engine {
         if self.is_lossy() {
             return Ok(());
         }
-        let (files, has_bulk) = {
+        self.make_wanted_log();
+        let (is_due, has_bulk) = {
             let state = self.state();
-            (state.tails.len(), state.bulk_count() >= BULK_RUNS)
+            (self.is_checkpoint_due(&state), state.bulk_count() >= BULK_RUNS)
         };
-        if files > 1 || has_bulk {
+        if is_due || has_bulk {
             self.checkpoint(has_bulk, Patience::Background)?;
         }
         self.reclaim_segments(Patience::Background)?;

@@ -26,7 +26,7 @@ use crate::{
     tail::{self, BulkRun, Replaced, Version, Versions},
 };
 
-/// Finished log files that may wait for a checkpoint before writers have to.
+/// Finished log files from which on writers may have to wait for a checkpoint.
 const BACKLOG_FILES_MAX: usize = 2;
 
 /// Runs of bulk commits that are handed to the manifest together, so that they can be merged.
@@ -48,7 +48,9 @@ impl Engine {
     /// Answers whether it had to, so that `state` may be out of date.
     pub(super) fn slow_down(&self, state: &State) -> Result<bool> {
         let (files, bulk, runs) = (state.tails.len() - 1, state.bulk_count(), state.runs.len());
-        let result = if files >= BACKLOG_FILES_MAX || bulk >= BACKLOG_BULK_MAX {
+        let is_behind =
+            files >= BACKLOG_FILES_MAX && state.finished_bytes() >= 3 * self.options.checkpoint_bytes;
+        let result = if is_behind || bulk >= BACKLOG_BULK_MAX {
             self.checkpoint(bulk >= BACKLOG_BULK_MAX, Patience::Writer)
         } else if runs >= BACKLOG_RUNS_MAX {
             self.compact_step(Patience::Writer).map(drop)
@@ -66,6 +68,11 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
             other => other.map(|()| true),
         }
+    }
+
+    /// Whether the finished log files are worth a checkpoint: a run of a short one would soon be merged.
+    pub(super) fn is_checkpoint_due(&self, state: &State) -> bool {
+        state.tails.len() > 1 && state.finished_bytes() >= self.options.checkpoint_bytes
     }
 
     /// Turns the records of finished log files into a run; with `all`, ends the current one first.
@@ -96,6 +103,7 @@ impl Engine {
         if finished.is_empty() {
             return Ok(());
         }
+        let began = self.media.now();
         let needed = self.needed(&state.manifest.retained)?;
         let mut changes = BTreeMap::new();
         let mut superseded = Superseded::default();
@@ -160,6 +168,7 @@ impl Engine {
         })?;
         self.adopt(&mut lock(&self.applier))?;
         self.options.space.release(log_bytes);
+        self.options.space.recount_if_counted(began);
         let mut obsolete = lock(&self.obsolete);
         for number in first..boundary.file {
             obsolete.push((generation, self.log_dir().join(file_name(number)), 0));

@@ -252,9 +252,10 @@ impl Engine {
             bulk.keep();
             self.background.wake();
         }
-        let end = applier.offset + bytes;
+        let (begin, end) = (applier.offset, applier.offset + bytes);
         // It is committed, whether or not this process can take it in now: the next call tries again.
         let applied = self.apply(applier, &header, &PayloadRead::of(&record, &header), source).is_ok();
+        self.note_progress(applier, begin);
         let existed = buffers.writes.iter().map(|write| write.existed).collect();
         buffers.give_back();
         (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)

@@ -6,6 +6,7 @@
 //! under the same epochs (rule 16).
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::{Arc, atomic::Ordering},
@@ -24,7 +25,7 @@ use crate::{
     bugs::{Bug, planted},
     manifest::Manifest,
     read::State,
-    run::{Entry, Run, RunCursor},
+    run::{Entry, EntryRef, Run, RunCursor},
     segments::Writer,
 };
 
@@ -312,11 +313,29 @@ impl Engine {
         let records = runs.iter().map(|run| run.summary().records).sum();
         let merged = self.write_run(records, |writer| {
             let mut merge = Merge::new(runs)?;
-            while let Some((key, versions)) = merge.next()? {
+            while merge.begin() {
                 self.get_on();
+                if needed.retained.is_empty()
+                    && let EntryRef::Put { extents, .. } = merge.newest().entry()
+                    && !extents.iter().any(|extent| victims.contains(&extent.segment))
+                {
+                    // The newest version of the key is all that is kept, as it is.
+                    let newest = merge.newest();
+                    writer.add(newest.key(), newest.epoch(), newest.entry())?;
+                    merge.skip(|entry| {
+                        dropped_records += 1;
+                        if let EntryRef::Put { extents, .. } = entry {
+                            count(&mut changes, extents, -1);
+                        }
+                    })?;
+                    continue;
+                }
+                let (key, versions) = merge.take()?;
                 let mut dropped = |entry: &Entry| {
                     dropped_records += 1;
-                    count(&mut changes, entry, -1);
+                    if let Entry::Put { extents, .. } = entry {
+                        count(&mut changes, extents, -1);
+                    }
                 };
                 let is_oldest = |epoch| Ok(is_oldest(&state, &ids, &key, epoch));
                 // A tombstone that goes is none of the kept, and names no bytes.
@@ -430,11 +449,9 @@ fn stored_bytes(length: u64) -> u64 {
     length + length / 1024
 }
 
-fn count(changes: &mut BTreeMap<SegmentId, i64>, entry: &Entry, sign: i64) {
-    if let Entry::Put { extents, .. } = entry {
-        for extent in extents {
-            *changes.entry(extent.segment).or_insert(0) += sign * extent.length as i64;
-        }
+fn count(changes: &mut BTreeMap<SegmentId, i64>, extents: &[Extent], sign: i64) {
+    for extent in extents {
+        *changes.entry(extent.segment).or_insert(0) += sign * extent.length as i64;
     }
 }
 
@@ -489,7 +506,11 @@ impl Drop for Mover<'_> {
 
 /// Walks over the keys of several runs, each with all its versions.
 struct Merge {
+    /// Those that stand on a record.
     cursors: Vec<RunCursor>,
+    /// Of those on the least key, the one with the newest version.
+    newest: usize,
+    key: Vec<u8>,
 }
 
 impl Merge {
@@ -501,22 +522,55 @@ impl Merge {
                 cursors.push(cursor);
             }
         }
-        Ok(Self { cursors })
+        Ok(Self { cursors, newest: 0, key: Vec::new() })
     }
 
-    /// The next key with its versions, newest first.
-    fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<Kept>)>> {
-        let Some(least) = self.cursors.iter().map(|cursor| cursor.key()).min() else {
-            return Ok(None);
-        };
-        let key = least.to_vec();
+    /// Finds the least key; false at the end.
+    fn begin(&mut self) -> bool {
+        let least = self.cursors.iter().enumerate().min_by(|(_, left), (_, right)| {
+            left.key().cmp(right.key()).then_with(|| right.epoch().cmp(&left.epoch()))
+        });
+        self.newest = least.map_or(0, |(place, _)| place);
+        least.is_some()
+    }
+
+    /// On the newest version of the key.
+    fn newest(&self) -> &RunCursor {
+        &self.cursors[self.newest]
+    }
+
+    /// Goes behind the key; its versions but for the newest go to `dropped`.
+    fn skip(&mut self, mut dropped: impl FnMut(EntryRef<'_>)) -> Result<()> {
+        let mut is_first = true;
+        self.each(|cursor| {
+            if !std::mem::take(&mut is_first) {
+                dropped(cursor.entry());
+            }
+        })
+    }
+
+    /// The key with its versions, newest first.
+    fn take(&mut self) -> Result<(Vec<u8>, Vec<Kept>)> {
         let mut versions = Vec::with_capacity(1);
+        self.each(|cursor| versions.push((cursor.epoch(), cursor.entry_owned())))?;
+        if versions.len() > 1 {
+            versions.sort_by_key(|(epoch, _)| Reverse(*epoch));
+        }
+        Ok((self.key.clone(), versions))
+    }
+
+    /// Goes behind the key, with a stop at each of its versions: at the newest one first, at those of
+    /// one run from new to old.
+    fn each(&mut self, mut stop: impl FnMut(&RunCursor)) -> Result<()> {
+        self.key.clear();
+        self.key.extend_from_slice(self.cursors[self.newest].key());
+        self.cursors.swap(0, self.newest);
         let mut place = 0;
         while place < self.cursors.len() {
             let cursor = &mut self.cursors[place];
             let mut there = true;
-            while there && cursor.key() == key {
-                versions.push((cursor.epoch(), cursor.entry_owned()));
+            while there && cursor.key() == self.key {
+                stop(cursor);
                 there = cursor.next()?;
             }
             if there {
@@ -525,9 +579,6 @@ impl Merge {
                 self.cursors.swap_remove(place);
             }
         }
-        if versions.len() > 1 {
-            versions.sort_by_key(|(epoch, _)| std::cmp::Reverse(*epoch));
-        }
-        Ok(Some((key, versions)))
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
 //!   [`maintenance`]: whose turn it is for either.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
+//!   [`log_ahead`]: the next log file is there before it is needed.
 //! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found. [`repair`]: what
 //!   is lost is given up.
 //!
@@ -26,6 +27,7 @@ mod close;
 mod commit;
 mod compaction;
 mod garbage;
+mod log_ahead;
 mod maintenance;
 mod open;
 mod prepare;
@@ -86,6 +88,9 @@ const EPOCHS_SKIPPED: u64 = 1 << 16;
 pub struct EngineOptions {
     /// Bytes in the first log file; later ones are up to eight times as long.
     pub log_bytes: u64,
+    /// Bytes of finished log files that are worth a checkpoint. Fewer wait, since a short run would soon be
+    /// merged; three times as many make writers wait for one.
+    pub checkpoint_bytes: u64,
     /// Bytes of blocks to keep in memory, of runs that aren't mapped.
     pub cache_bytes: usize,
     /// Whether runs and the log are mapped, where that is possible; else they are read and written.
@@ -101,6 +106,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             log_bytes: 1 << 20,
+            checkpoint_bytes: 4 << 20,
             cache_bytes: 64 << 20,
             mapped: true,
             background: true,
@@ -113,6 +119,7 @@ impl fmt::Debug for EngineOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EngineOptions")
             .field("log_bytes", &self.log_bytes)
+            .field("checkpoint_bytes", &self.checkpoint_bytes)
             .field("cache_bytes", &self.cache_bytes)
             .field("mapped", &self.mapped)
             .field("background", &self.background)
@@ -161,6 +168,8 @@ pub struct Engine {
     /// Dead bytes in segments that the last merge of everything had to leave.
     dead_after_merge: AtomicU64,
     background: Background,
+    /// Bytes of the next log file, once its time has come to be made; else 0.
+    log_bytes_wanted: AtomicU64,
     closed: AtomicBool,
 }
 

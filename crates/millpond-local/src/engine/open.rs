@@ -137,7 +137,7 @@ impl Engine {
             Arc::new(SegmentPool::new(media.clone(), segments_dir(dir), container, options.space.clone()));
         // A state of an older generation than any, which the first adoption replaces.
         let blank = Manifest { generation: 0, ..Manifest::new(container) };
-        let tail = Arc::new(Tail::new(file.number()));
+        let tail = Arc::new(Tail::new(file.number(), file.header.base));
         let applier = Applier::at(file);
         let state =
             Arc::new(State::new(Arc::new(blank), vec![tail], Vec::new(), applier.epoch, Arc::default()));
@@ -168,6 +168,7 @@ impl Engine {
             superseded: Default::default(),
             dead_after_merge: AtomicU64::new(0),
             background: Background::default(),
+            log_bytes_wanted: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             media,
             options,

@@ -23,13 +23,13 @@ const SPARE_BYTES_MAX: usize = 64 << 10;
 
 thread_local! {
     /// The buffers of the thread's last commit, so that the next one allocates nothing.
-    static SPARE: Cell<Option<Buffers>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<Buffers>>> = const { Cell::new(None) };
 }
 
 /// A commit, resolved as of an epoch.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) buffers: Buffers,
+    pub(super) buffers: Box<Buffers>,
     /// As of which conditions and existence were resolved.
     pub(super) epoch: Epoch,
     pub(super) bulk: Option<Bulk>,
@@ -111,12 +111,12 @@ impl Condition {
 
 impl Buffers {
     /// Those of the thread's last commit, emptied.
-    fn take() -> Self {
+    fn take() -> Box<Self> {
         SPARE.take().unwrap_or_default()
     }
 
     /// Keeps them for the thread's next commit.
-    pub(super) fn give_back(mut self) {
+    pub(super) fn give_back(mut self: Box<Self>) {
         let bytes =
             self.payload.operations.capacity() + self.payload.values.capacity() + self.keys.capacity();
         if bytes + self.writes.capacity() * size_of::<PreparedWrite>() > SPARE_BYTES_MAX {

@@ -115,11 +115,7 @@ impl Engine {
         if !planted(Bug::RollWithoutSync) {
             self.sync_all_applied(applier)?;
         }
-        // Longer and longer while they are filled; one that a bulk load ends early is no reason.
-        let length = applier.file.header.capacity + HEADER_BYTES;
-        let is_filled = (applier.offset - applier.file.header.base) * 2 >= length;
-        let grown = if is_filled { length * 2 } else { length };
-        let grown = grown.min(self.options.log_bytes * LOG_GROWTH_MAX).max(bytes + HEADER_BYTES);
+        let grown = self.next_log_bytes(applier).max(bytes + HEADER_BYTES);
         let short = self.options.log_bytes.max(bytes + HEADER_BYTES);
         let full = |error: &Error| error.kind() == ErrorKind::NoSpace;
         let begin = |length| {
@@ -128,7 +124,10 @@ impl Engine {
         };
         let file = match begin(grown) {
             // A shorter one may still fit.
-            Err(error) if full(&error) => begin(short),
+            Err(error) if full(&error) => {
+                self.remove_log_ahead();
+                begin(short)
+            }
             other => other,
         };
         let file = match file {
@@ -146,6 +145,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Bytes of a log file, of those that no single record needs.
+    pub(super) fn log_bytes_max(&self) -> u64 {
+        self.options.log_bytes * LOG_GROWTH_MAX
+    }
+
     fn begin_log_file(&self, applier: &Applier, length: u64) -> Result<LogFile> {
         let header = LogHeader {
             container: self.container,
@@ -156,6 +160,10 @@ impl Engine {
             term: self.control.words().term.load(Ordering::Acquire),
             capacity: length - HEADER_BYTES,
         };
-        LogFile::create(&self.media, &self.log_dir(), &scratch_name(self.serial), header, &[])
+        let (dir, scratch) = (self.log_dir(), scratch_name(self.serial));
+        if self.take_log_ahead(length) {
+            return LogFile::begin(&self.media, &dir, &scratch, header);
+        }
+        LogFile::create(&self.media, &dir, &scratch, header, &[])
     }
 }

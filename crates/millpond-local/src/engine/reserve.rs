@@ -60,6 +60,7 @@ impl Engine {
 
     /// Gives the reserve to what has to be done now; answers whether there was one.
     pub(super) fn take_reserve(&self) -> bool {
+        self.remove_log_ahead();
         self.media.remove(&self.reserve_path()).is_ok()
     }
 

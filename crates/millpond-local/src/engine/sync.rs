@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::atomic::Ordering};
 use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Result};
 
-use super::{Engine, PATIENCE, apply::Applier, lock};
+use super::{Engine, apply::Applier, lock};
 use crate::{
     bugs::{Bug, planted},
-    control::{LockGuard, LockName, NOT_POISONED},
+    control::NOT_POISONED,
     log::{LogFile, LogHeader, PayloadRead, RECORD_HEADER_BYTES, parse, scratch_name, values_intact},
 };
 
@@ -55,21 +55,11 @@ impl Engine {
         }
     }
 
-    /// Takes the sync lock. A holder that died may have met a failed sync and told nobody: then
-    /// nothing since `synced` can be relied on.
-    pub(super) fn sync_lock(&self) -> Result<LockGuard<'_>> {
-        let guard = self.control.lock(LockName::Sync, PATIENCE)?;
-        if guard.abandoned && !planted(Bug::ForgetAbandonedSync) {
-            let words = self.control.words();
-            words.poisoned_from.fetch_min(words.synced.load(Ordering::Acquire), Ordering::AcqRel);
-        }
-        Ok(guard)
-    }
-
-    /// Syncs the log up to `upto`, which this process has applied.
+    /// Syncs the log up to `upto`, which this process has applied, or further.
     fn sync_applied(&self, turn: &mut SyncTurn, upto: u64) -> Result<()> {
         let words = self.control.words();
-        let guard = self.sync_lock()?;
+        let is_synced = || words.synced.load(Ordering::Acquire) >= upto;
+        let Some(guard) = self.sync_lock_unless(is_synced)? else { return Ok(()) };
         let synced = words.synced.load(Ordering::Acquire);
         if synced >= upto {
             return Ok(());
@@ -77,6 +67,9 @@ impl Engine {
         if words.poisoned_from.load(Ordering::Acquire) != NOT_POISONED {
             return Err(poisoned(&self.dir.display()));
         }
+        // Others may have committed while the lock was waited for.
+        self.catch_up_a_little();
+        let upto = self.applied.load(Ordering::Acquire).max(upto);
         let result = self.sync_files(turn, synced, upto);
         match &result {
             Ok(()) => words.synced.store(upto, Ordering::Release),

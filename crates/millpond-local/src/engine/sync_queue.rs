@@ -3,11 +3,26 @@
 //! Threads that wait for a sync are told together when one has ended: those whose commit it covered
 //! go on, and one of the others syncs next. With a mutex instead, the thread that has just synced
 //! takes it again before any of them has woken up, and syncs for itself alone.
+//!
+//! Processes do likewise, through the sync lock and a word in shared memory that changes whenever it
+//! is given back.
 
-use std::sync::PoisonError;
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
-use super::lock;
-use crate::sync::{Condvar, Mutex};
+use millpond_core::Result;
+
+use super::{Engine, PATIENCE, lock};
+use crate::{
+    bugs::{Bug, planted},
+    control::{LockGuard, LockName, Words, wait_for_change, wake_all},
+    sync::{Condvar, Mutex},
+};
+
+/// How long to wait at a time: a holder of the lock that dies wakes nobody.
+const SLICE: Duration = Duration::from_millis(5);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -39,5 +54,59 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         *lock(&self.0.busy) = false;
         self.0.ended.notify_all();
+    }
+}
+
+/// The sync lock, until it is dropped.
+pub(super) struct SyncGuard<'a> {
+    guard: Option<LockGuard<'a>>,
+    words: &'a Words,
+}
+
+impl Drop for SyncGuard<'_> {
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        self.words.sync_ended.fetch_add(1, Ordering::SeqCst);
+        if self.words.sync_waiters.load(Ordering::SeqCst) != 0 {
+            wake_all(&self.words.sync_ended);
+        }
+    }
+}
+
+impl Engine {
+    /// Takes the sync lock. A holder that died may have met a failed sync and told nobody: then
+    /// nothing since `synced` can be relied on.
+    pub(super) fn sync_lock(&self) -> Result<SyncGuard<'_>> {
+        let guard = self.control.lock(LockName::Sync, PATIENCE)?;
+        Ok(self.sync_locked(guard))
+    }
+
+    /// As [`Engine::sync_lock`]; none once `is_done` holds.
+    pub(super) fn sync_lock_unless(&self, is_done: impl Fn() -> bool) -> Result<Option<SyncGuard<'_>>> {
+        let words = self.control.words();
+        let begun = Instant::now();
+        loop {
+            let ended = words.sync_ended.load(Ordering::SeqCst);
+            if is_done() {
+                return Ok(None);
+            }
+            if let Some(guard) = self.control.try_lock(LockName::Sync)? {
+                return Ok(Some(self.sync_locked(guard)));
+            }
+            if begun.elapsed() >= PATIENCE {
+                return Err(self.control.held(LockName::Sync, PATIENCE));
+            }
+            words.sync_waiters.fetch_add(1, Ordering::SeqCst);
+            wait_for_change(&words.sync_ended, ended, SLICE);
+            words.sync_waiters.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn sync_locked<'a>(&'a self, guard: LockGuard<'a>) -> SyncGuard<'a> {
+        let words = self.control.words();
+        if guard.abandoned && !planted(Bug::ForgetAbandonedSync) {
+            words.poisoned_from.fetch_min(words.synced.load(Ordering::Acquire), Ordering::AcqRel);
+        }
+        SyncGuard { guard: Some(guard), words }
     }
 }

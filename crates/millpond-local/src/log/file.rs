@@ -33,6 +33,15 @@ pub(crate) fn scratch_name(serial: u64) -> String {
     format!("{serial:016x}.tmp")
 }
 
+/// The name of a file that is to be the next one of the log: zeros, synced.
+pub(crate) const AHEAD_NAME: &str = "next.tmp";
+
+/// The name that it has while it is made by the process of serial number `serial`, who may have a file
+/// of its other name in the making at the same time.
+pub(crate) fn ahead_scratch_name(serial: u64) -> String {
+    format!("{serial:016x}.next.tmp")
+}
+
 /// An open file of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct LogFile {
@@ -51,39 +60,55 @@ impl LogFile {
         header: LogHeader,
         records: &[u8],
     ) -> Result<Self> {
-        let (made_at, path) = (dir.join(scratch), dir.join(file_name(header.number)));
-        let doing = |what: &str, at: &Path| format!("{what} log file {}", at.display());
-        let file = match media.open(&made_at, OpenMode::Create) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                media.remove(&made_at).and_then(|()| media.open(&made_at, OpenMode::Create))
-            }
-            other => other,
-        }
-        .map_err(|error| Error::io(doing("creating", &made_at), error))?;
-        let filled = (|| {
-            let mut place = 0;
-            for part in [&header.encode()[..], records] {
-                file.write_all_at(part, place)?;
-                place += part.len() as u64;
-            }
-            let end = HEADER_BYTES + header.capacity;
-            if planted(Bug::LogSpaceNotZeroedAhead) {
-                return file.sync();
-            }
-            while place < end {
-                let count = ZEROS.len().min((end - place) as usize);
-                file.write_all_at(&ZEROS[..count], place)?;
-                place += count as u64;
-            }
-            file.sync()
-        })();
-        filled
-            .and_then(|()| media.rename(&made_at, &path))
+        let made_at = dir.join(scratch);
+        let file = make(media, &made_at)?;
+        fill(&*file, &[&header.encode(), records], HEADER_BYTES + header.capacity)
+            .map_err(|error| abandon(media, &made_at, error))?;
+        Self::name(media, dir, &made_at, header, file)
+    }
+
+    /// Makes a file of `length` bytes of zeros under `scratch`, syncs it, and gives it the name under
+    /// which the next file of the log is found.
+    pub(crate) fn make_ahead(media: &Arc<dyn Media>, dir: &Path, scratch: &str, length: u64) -> Result<()> {
+        let made_at = dir.join(scratch);
+        let file = make(media, &made_at)?;
+        fill(&*file, &[], length)
+            .and_then(|()| media.rename(&made_at, &dir.join(AHEAD_NAME)))
+            .map_err(|error| abandon(media, &made_at, error))
+    }
+
+    /// Makes a file that was made ahead, and is now under `scratch`, one of the log.
+    pub(crate) fn begin(
+        media: &Arc<dyn Media>,
+        dir: &Path,
+        scratch: &str,
+        header: LogHeader,
+    ) -> Result<Self> {
+        let made_at = dir.join(scratch);
+        let file = media
+            .open(&made_at, OpenMode::Write)
+            .and_then(|file| {
+                file.write_all_at(&header.encode(), 0)?;
+                file.sync()?;
+                Ok(file)
+            })
+            .map_err(|error| abandon(media, &made_at, error))?;
+        Self::name(media, dir, &made_at, header, file)
+    }
+
+    /// Gives a file that is complete and synced its name.
+    fn name(
+        media: &Arc<dyn Media>,
+        dir: &Path,
+        made_at: &Path,
+        header: LogHeader,
+        file: Arc<dyn File>,
+    ) -> Result<Self> {
+        let path = dir.join(file_name(header.number));
+        media
+            .rename(made_at, &path)
             .and_then(|()| if planted(Bug::SkipLogDirectorySync) { Ok(()) } else { media.sync_dir(dir) })
-            .map_err(|error| {
-                let _ = media.remove(&made_at);
-                Error::io(doing("making", &path), error)
-            })?;
+            .map_err(|error| abandon(media, made_at, error))?;
         Ok(Self { header, file, path: path.into() })
     }
 
@@ -186,4 +211,39 @@ impl LogFile {
     pub(crate) fn sync(&self) -> std::io::Result<()> {
         self.file.sync()
     }
+}
+
+/// An empty file, in the place of what a process of that name left there.
+fn make(media: &Arc<dyn Media>, path: &Path) -> Result<Arc<dyn File>> {
+    match media.open(path, OpenMode::Create) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            media.remove(path).and_then(|()| media.open(path, OpenMode::Create))
+        }
+        other => other,
+    }
+    .map_err(|error| Error::io(format!("creating log file {}", path.display()), error))
+}
+
+/// Fills a file with some parts, and zeros up to `end`, and syncs it.
+fn fill(file: &dyn File, parts: &[&[u8]], end: u64) -> std::io::Result<()> {
+    let mut place = 0;
+    for part in parts {
+        file.write_all_at(part, place)?;
+        place += part.len() as u64;
+    }
+    if planted(Bug::LogSpaceNotZeroedAhead) {
+        return file.sync();
+    }
+    while place < end {
+        let count = ZEROS.len().min((end - place) as usize);
+        file.write_all_at(&ZEROS[..count], place)?;
+        place += count as u64;
+    }
+    file.sync()
+}
+
+/// Removes a file that can't be made.
+fn abandon(media: &Arc<dyn Media>, path: &Path, error: std::io::Error) -> Error {
+    let _ = media.remove(path);
+    Error::io(format!("making log file {}", path.display()), error)
 }

@@ -13,7 +13,7 @@ mod record;
 mod recovery;
 mod salvage;
 
-pub(crate) use file::{LogFile, file_name, file_number, scratch_name};
+pub(crate) use file::{AHEAD_NAME, LogFile, ahead_scratch_name, file_name, file_number, scratch_name};
 pub(crate) use header::{HEADER_BYTES, LogHeader};
 pub(crate) use place::LogPlace;
 pub(crate) use record::{

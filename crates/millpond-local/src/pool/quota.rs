@@ -8,6 +8,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use millpond_core::{Error, ErrorKind, Result};
@@ -126,6 +127,15 @@ impl Space for Quota {
     fn recount(&self) {
         // One that fails leaves the count as it is, for the next one to put right.
         let _ = Quota::recount(self);
+    }
+
+    fn recount_if_counted(&self, since: Duration) {
+        let Ok(attachment) = self.attachment() else { return };
+        // A count takes a while from where it says that it begins.
+        let since = (since.as_millis() as u64).saturating_sub(RECOUNT_MS);
+        if attachment.words().counted.load(Ordering::Acquire) >= since {
+            let _ = Quota::recount(self);
+        }
     }
 }
 

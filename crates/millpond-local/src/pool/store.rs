@@ -225,6 +225,7 @@ impl PoolStore for LocalPool {
         let spec = self.container_document(container)?.spec;
         let engine = EngineOptions {
             log_bytes: spec.log_bytes,
+            checkpoint_bytes: 4 * spec.log_bytes,
             mapped: options.mapped,
             space: self.quota.clone(),
             background: self.background,

@@ -113,6 +113,14 @@ impl State {
         self.tails.iter().map(|tail| tail.bulk_count()).sum()
     }
 
+    /// Bytes of finished log files that wait for a checkpoint.
+    pub(crate) fn finished_bytes(&self) -> u64 {
+        match (self.tails.first(), self.tails.last()) {
+            (Some(newest), Some(oldest)) => newest.base.saturating_sub(oldest.base),
+            _ => 0,
+        }
+    }
+
     /// The tail that is appended to.
     pub(crate) fn newest_tail(&self) -> &Arc<Tail> {
         &self.tails[0]

@@ -40,6 +40,7 @@ fn machine() -> SimMachine {
 fn open(machine: &SimMachine) -> Arc<LocalStore> {
     let options = EngineOptions {
         log_bytes: LOG_BYTES,
+        checkpoint_bytes: 0,
         background: false,
         cache_bytes: 1 << 20,
         ..EngineOptions::default()

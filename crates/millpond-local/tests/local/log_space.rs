@@ -8,7 +8,7 @@ use std::{
 
 use millpond_core::{At, Commit, Durability, Key, Op, Store, Write};
 use millpond_local::{EngineOptions, LocalStore};
-use millpond_testkit::sim::{OperationKind, SimMachine};
+use millpond_testkit::sim::{Operation, OperationKind, SimMachine};
 
 use crate::subject::{CONTAINER, DIR, LOG_BYTES, SUBJECT, options};
 
@@ -36,8 +36,10 @@ pub fn commits_only_overwrite() -> Result<(), String> {
         let allocated = machine.bytes_allocated();
         put(&*store, &number.to_be_bytes(), Durability::Sync).map_err(|error| format!("a put: {error}"))?;
         let asked = machine.operations();
-        if asked.iter().any(|operation| operation.kind == OperationKind::Create) {
-            // The log goes on in a new file, which is not what every put does.
+        let is_new =
+            |operation: &Operation| matches!(operation.kind, OperationKind::Create | OperationKind::Rename);
+        if asked.iter().any(is_new) {
+            // The next file of the log is made, or begun, which is not what every put does.
             rolled += 1;
             continue;
         }

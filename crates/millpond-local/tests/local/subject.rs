@@ -20,6 +20,7 @@ pub const SUBJECT: Subject = Subject { create: create_simulated, open: open_simu
 pub fn options() -> EngineOptions {
     EngineOptions {
         log_bytes: LOG_BYTES,
+        checkpoint_bytes: 0,
         background: false,
         cache_bytes: 1 << 20,
         ..EngineOptions::default()
