@@ -111,10 +111,15 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found: bytes read, damaged places, and dictionaries without a name."""
+    """What a check found: bytes read, damaged places, and dictionaries without a name.
+
+    A repair says what it dealt with, and at how many of these places records were lost.
+    """
 
     bytes: int
     damages: list[Damage]
+    repaired: list[Damage]
+    lost: int
     leaked: list[str]
     relinked: list[str]
 
@@ -145,7 +150,8 @@ def container_info(text: str) -> ContainerInfo:
 
 def check_report(text: str) -> CheckReport:
     item = json.loads(text)
-    return _record(CheckReport, {**item, "damages": [_record(Damage, one) for one in item["damages"]]})
+    places = {name: [_record(Damage, one) for one in item[name]] for name in ("damages", "repaired")}
+    return _record(CheckReport, {**item, **places})
 
 
 def _record(kind: type[_T], item: dict[str, Any]) -> _T:

@@ -4,8 +4,8 @@ use std::{io, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use millpond::{
-    CheckReport, ContainerOptions, ContainerQuery, ContainerSummary, ContainerType, Durability, Error,
-    ErrorKind, OpenOptions, format_size,
+    CheckReport, ContainerOptions, ContainerQuery, ContainerSummary, ContainerType, Damage, Durability,
+    Error, ErrorKind, OpenOptions, format_size,
 };
 use serde_json::json;
 
@@ -258,13 +258,21 @@ fn check(name: &ContainerName, repair: bool, output: &mut Output<'_, '_>) -> Out
         let leaked = plural(report.leaked.len() as u64, "dictionary");
         output.remark(&format!("{leaked} without a name: --repair gives them one"));
     }
+    if report.lost > 0 {
+        let lost = plural(report.lost, "place");
+        output.remark(&format!("records were lost at {lost}: what they held is as it was before, or gone"));
+    }
     if report.damages.is_empty() {
         return output.respond(&report, |page| show_report(&report, page));
     }
     let places = plural(report.damages.len() as u64, "damaged place");
     let error = Error::new(
         ErrorKind::Corrupt,
-        format!("{} has {places}: what lies there can't be read; restore it from a copy", name.shown()),
+        format!(
+            "{} has {places}: what lies there can't be read; restore it from a copy{}",
+            name.shown(),
+            if repair { "" } else { ", or see what --repair can do" }
+        ),
     );
     output.respond_failed(&report, &error, |page| show_report(&report, page))
 }
@@ -333,11 +341,11 @@ fn show_report(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
         page.good(&format!("{bytes} read and verified"))?;
     } else {
         page.bad(&format!("{bytes} read, {}", plural(report.damages.len() as u64, "damaged place")))?;
-        let mut table = Table::new(["PLACE", "OFFSET", "WHAT"]);
-        for damage in &report.damages {
-            table.row([&damage.place, &damage.offset.to_string(), &damage.what]);
-        }
-        page.table(&table)?;
+        page.table(&places(&report.damages))?;
+    }
+    if !report.repaired.is_empty() {
+        page.line("repaired:")?;
+        page.table(&places(&report.repaired))?;
     }
     for name in &report.leaked {
         page.line(&format!("leaked    {name}"))?;
@@ -346,6 +354,14 @@ fn show_report(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
         page.line(&format!("relinked  {name}"))?;
     }
     Ok(())
+}
+
+fn places(damages: &[Damage]) -> Table {
+    let mut table = Table::new(["PLACE", "OFFSET", "WHAT"]);
+    for damage in damages {
+        table.row([&damage.place, &damage.offset.to_string(), &damage.what]);
+    }
+    table
 }
 
 fn durability(durability: Durability) -> &'static str {

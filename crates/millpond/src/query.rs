@@ -104,6 +104,11 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Every damaged place, and every record that contradicts another one.
     pub damages: Vec<Damage>,
+    /// What a repair dealt with below the records: places whose records were given up, and files that
+    /// were written anew. It is damaged no more.
+    pub repaired: Vec<Damage>,
+    /// At how many of these places records were lost.
+    pub lost: u64,
     /// The ids of dictionaries that no name led to.
     pub leaked: Vec<String>,
     /// The names under which they are found again, after a repair.

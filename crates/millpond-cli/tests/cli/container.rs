@@ -193,6 +193,31 @@ fn a_check_names_damage() {
 }
 
 #[test]
+fn a_repair_gives_up_what_the_log_lost_and_says_so() {
+    let bench = Bench::processes();
+    let container = bench.prepare();
+    bench.ok(["dict", "put", &container, "d", "k", "kept"]);
+    bench.ok(["container", "compact", &container]);
+    bench.ok(["dict", "put", &container, "d", "the-key-that-is-lost", "v"]);
+    flip_a_byte_of(&bench.home(), b"the-key-that-is-lost");
+
+    let answer = bench.run(["container", "check", &container, "--json"]);
+    assert_eq!(answer.code, 7);
+    let message = bench.fails(7, ["dict", "get", &container, "d", "k"]);
+    assert!(message.contains("--repair"), "{message}");
+    let message = bench.fails(7, ["dict", "put", &container, "d", "k", "new"]);
+    assert!(message.contains("--repair"), "{message}");
+    let answer = bench.run(["container", "check", &container, "--repair"]);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    assert!(answer.stderr.contains("records were lost at 1 place"), "{}", answer.stderr);
+    assert!(answer.text().contains("repaired:") && answer.text().contains(".log"), "{}", answer.text());
+    let report = bench.json(["container", "check", &container, "--repair"]);
+    assert_eq!((&report["lost"], &report["damages"]), (&json!(0), &json!([])));
+    assert_eq!(bench.ok(["dict", "get", &container, "d", "k"]), b"kept");
+    assert_eq!(bench.ok(["dict", "count", &container, "d"]), b"1\n");
+}
+
+#[test]
 fn compaction_keeps_what_is_stored() {
     Bench::each(|bench| {
         let container = bench.prepare();

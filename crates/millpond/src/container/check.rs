@@ -2,8 +2,9 @@
 //!
 //! All records are compared in one view, so that what others change meanwhile contradicts nothing.
 //! What can't be read is reported and proves nothing: neither that something is missing, nor that
-//! it was never there. A repair only adds: it puts back a header, a name or a count that the other
-//! records prove, and never removes an entry.
+//! it was never there. A repair of records only adds: it puts back a header, a name or a count that the
+//! other records prove, and never removes an entry. Below them, it first lets the store give up what
+//! damage took, where that keeps more than itself from being read or written.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,13 @@ const CATALOGUE_PLACE: &str = "the catalogue";
 
 pub(super) fn check(container: &Container, repair: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
+    if repair {
+        match container.open_store()?.repair(&mut |damage| report.repaired.push(damage)) {
+            Ok(lost) => report.lost = lost,
+            Err(error) if error.kind() == ErrorKind::NotSupported => {}
+            Err(error) => return Err(error),
+        }
+    }
     report.bytes = container.open_store()?.verify(&mut |damage| report.damages.push(damage))?;
     let view = container.index()?.view(At::Latest)?;
     let mut check = Check { container, view: &*view, repair, report };

@@ -316,7 +316,9 @@ impl Container {
 
     /// Verifies every stored byte, and that names, dictionaries and their counts agree. With
     /// `repair`, it also finishes the destruction of dictionaries, corrects counts, and gives
-    /// dictionaries that no name leads to a name of the form `lost+found-<id>`.
+    /// dictionaries that no name leads to a name of the form `lost+found-<id>`; and it accepts the loss of
+    /// damaged records of the log, which keep the container from being changed, and most of it from being
+    /// read: the report says where.
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
         self.check_unscoped("check")?;
         if repair {
