@@ -14,6 +14,7 @@ mod dict_threads;
 mod forks;
 mod formats;
 mod namespace;
+mod object;
 mod pool;
 mod processes;
 mod properties;
