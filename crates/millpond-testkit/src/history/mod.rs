@@ -6,11 +6,14 @@
 //! count of keys must lie within what the calls around it allow ([`count`]); and epochs must grow
 //! in real time ([`epochs`]). A call that never ended, since its process was killed or it failed,
 //! may have taken effect at any time after it began, or never.
+//!
+//! [`transactions`] checks calls that take several keys at once.
 
 mod count;
 mod epochs;
 mod recorder;
 mod register;
+pub mod transactions;
 
 use std::{fmt, str::FromStr};
 

@@ -57,7 +57,7 @@ impl Recorder {
 }
 
 /// Nanoseconds on the clock that all processes of this machine share, and that never goes back.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place to write to.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
