@@ -16,6 +16,9 @@ __all__ = [
     "ContainerInfo",
     "ContainerSummary",
     "Damage",
+    "Histogram",
+    "Metrics",
+    "Operations",
     "PoolInfo",
     "PoolSummary",
     "Statistics",
@@ -95,9 +98,56 @@ class ContainerInfo:
     durability: str
     path: str | None
     dicts: int
+    objects: int
     statistics: Statistics
     properties: dict[str, str]
     attributes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often something took how long."""
+
+    buckets: list[int]
+    """How often it took up to 1 µs, over that up to 2, 5, 10, … µs, up to 10 s, and longer."""
+    sum_seconds: float
+    """How long all of them took together."""
+
+    @property
+    def count(self) -> int:
+        """How often it was done."""
+        return sum(self.buckets)
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What was done through a handle. Sizes are in bytes."""
+
+    commits: Histogram
+    flushes: Histogram
+    gets: Histogram
+    segment_reads: Histogram
+    commits_refused: int
+    conflicts: int
+    records_written: int
+    records_scanned: int
+    bytes_written: int
+    bytes_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a container holds, and what was done through one handle of it."""
+
+    pool: str
+    container: str
+    statistics: Statistics
+    pool_used: int
+    pool_size: int | None
+    operations: Operations | None
+    """Nothing unless the handle was opened with ``metrics=True``."""
+    prometheus: str
+    """The same as Prometheus reads it: its text format, version 0.0.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +196,21 @@ def pool_info(text: str) -> PoolInfo:
 def container_info(text: str) -> ContainerInfo:
     item = json.loads(text)
     return _record(ContainerInfo, {**item, "statistics": _record(Statistics, item["statistics"])})
+
+
+def metrics(text: str) -> Metrics:
+    item, prometheus = json.loads(text)
+    operations = item["operations"]
+    if operations is not None:
+        timed = ("commits", "flushes", "gets", "segment_reads")
+        histograms = {name: _record(Histogram, operations[name]) for name in timed}
+        operations = _record(Operations, {**operations, **histograms})
+    parts = {
+        "statistics": _record(Statistics, item["statistics"]),
+        "operations": operations,
+        "prometheus": prometheus,
+    }
+    return _record(Metrics, {**item, **parts})
 
 
 def check_report(text: str) -> CheckReport:

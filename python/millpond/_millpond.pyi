@@ -10,7 +10,7 @@ from uuid import UUID
 
 from typing_extensions import Buffer, TypeVar
 
-from ._info import CheckReport, ContainerInfo, ContainerSummary, PoolInfo, PoolSummary
+from ._info import CheckReport, ContainerInfo, ContainerSummary, Metrics, PoolInfo, PoolSummary
 from ._streams import ValueReader, ValueWriter
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
 
@@ -155,6 +155,7 @@ class Pool:
         *,
         read_only: bool = False,
         durability: Literal["sync", "async"] | None = None,
+        metrics: bool = False,
     ) -> Container:
         """Opens a container by its label or UUID.
 
@@ -162,6 +163,7 @@ class Pool:
             name: Its label or UUID.
             read_only: Refuse every change through this handle.
             durability: Overrides the container's own, for this handle.
+            metrics: Count what is done through this handle; see :meth:`metrics`.
 
         Raises:
             NotFoundError: If the pool has none of that name.
@@ -223,6 +225,7 @@ class Container:
         *,
         read_only: bool = False,
         durability: Literal["sync", "async"] | None = None,
+        metrics: bool = False,
     ) -> Container:
         """Opens a container by name.
 
@@ -231,6 +234,7 @@ class Container:
                 or the path of a directory that stands for a container.
             read_only: Refuse every change through this handle.
             durability: Overrides the container's own, for this handle.
+            metrics: Count what is done through this handle; see :meth:`metrics`.
 
         Raises:
             NotFoundError: If there is none; the message says where it was looked for.
@@ -242,6 +246,7 @@ class Container:
         *,
         read_only: bool = False,
         durability: Literal["sync", "async"] | None = None,
+        metrics: bool = False,
     ) -> Container:
         """Opens the container that a directory of the file system stands for.
 
@@ -349,6 +354,13 @@ class Container:
 
     def query(self) -> ContainerInfo:
         """What the container is and holds, without scanning it."""
+
+    def metrics(self) -> Metrics:
+        """What the container holds, and what was done through this handle.
+
+        The second part is there if the handle was opened with ``metrics=True``, which costs a clock's
+        time at each call. ``container.metrics().prometheus`` is a page for Prometheus.
+        """
 
     def flush(self) -> None:
         """Makes everything that was put so far survive a loss of power."""

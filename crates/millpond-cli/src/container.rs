@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use clap::{Args, Subcommand};
 use millpond::{
     CheckReport, ContainerOptions, ContainerQuery, ContainerSummary, ContainerType, Damage, Durability,
-    Error, ErrorKind, OpenOptions, format_size,
+    Error, ErrorKind, Metrics, OpenOptions, format_size,
 };
 use serde_json::json;
 
@@ -80,6 +80,22 @@ Examples:
     Compact {
         #[command(flatten)]
         container: ContainerWords,
+    },
+
+    /// Show what a container holds as metrics: Prometheus' text format, or JSON.
+    ///
+    /// For the textfile collector of Prometheus' node exporter, redirect it to a file from time to time. What is
+    /// done to a container is counted by the processes that do it, if they ask for it: from Python,
+    /// `container.metrics().prometheus`.
+    #[command(after_help = "\
+Examples:
+  millpond container metrics lab/results
+  millpond container metrics lab/results lab/raw > /var/lib/node_exporter/millpond.prom
+  millpond container metrics lab/results --json")]
+    Metrics {
+        /// The containers, as POOL/CONTAINER, URLs or paths.
+        #[arg(required = true)]
+        containers: Vec<ContainerName>,
     },
 
     /// Show a property of a container, or all of them.
@@ -174,6 +190,7 @@ impl ContainerCommand {
             ContainerCommand::Destroy { container, force } => destroy(&container.join(), force, output),
             ContainerCommand::Check { container, repair } => check(&container.join(), repair, output),
             ContainerCommand::Compact { container } => compact(&container.join(), output),
+            ContainerCommand::Metrics { containers } => metrics(&containers, output),
             ContainerCommand::GetProp { container, what } => what.run(&container.read()?, output),
             ContainerCommand::SetProp { container, what } => what.run(&writable(&container)?, output),
             ContainerCommand::GetAttr { container, what } => what.run(&container.read()?, output),
@@ -297,6 +314,15 @@ fn compact(name: &ContainerName, output: &mut Output<'_, '_>) -> Outcome {
             format_size(after)
         ))
     })
+}
+
+fn metrics(containers: &[ContainerName], output: &mut Output<'_, '_>) -> Outcome {
+    let mut metrics = Vec::new();
+    for container in containers {
+        metrics.push(container.read()?.metrics()?);
+    }
+    let text = Metrics::all_to_prometheus(&metrics);
+    output.respond(&metrics, |page| text.lines().try_for_each(|line| page.line(line)))
 }
 
 fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {

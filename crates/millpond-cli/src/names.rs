@@ -56,6 +56,12 @@ impl ContainerWords {
     }
 }
 
+impl From<OsString> for ContainerName {
+    fn from(name: OsString) -> Self {
+        Self { name }
+    }
+}
+
 impl ContainerName {
     /// Opens the container to look at it.
     pub(crate) fn read(&self) -> Outcome<Container> {

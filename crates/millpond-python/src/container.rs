@@ -41,14 +41,16 @@ impl Container {
 impl Container {
     /// Opens a container by name.
     #[staticmethod]
-    #[pyo3(signature = (name, *, read_only=false, durability=None))]
+    #[pyo3(signature = (name, *, read_only=false, durability=None, metrics=false))]
     fn open(
         py: Python<'_>,
         name: Place,
         read_only: bool,
         durability: Option<DurabilityName>,
+        metrics: bool,
     ) -> Result<Self> {
-        let options = OpenOptions { read_only, durability: durability.map(|durability| durability.0) };
+        let options =
+            OpenOptions { read_only, durability: durability.map(|durability| durability.0), metrics };
         let container = py.detach(|| match name {
             Place::Name(name) => millpond::Container::open_with(&name, options),
             Place::Path(path) => millpond::Container::open_path(&path, options),
@@ -58,14 +60,15 @@ impl Container {
 
     /// Opens the container that a directory of the file system stands for.
     #[staticmethod]
-    #[pyo3(signature = (path, *, read_only=false, durability=None))]
+    #[pyo3(signature = (path, *, read_only=false, durability=None, metrics=false))]
     fn open_path(
         py: Python<'_>,
         path: PathBuf,
         read_only: bool,
         durability: Option<DurabilityName>,
+        metrics: bool,
     ) -> Result<Self> {
-        Self::open(py, Place::Path(path), read_only, durability)
+        Self::open(py, Place::Path(path), read_only, durability, metrics)
     }
 
     /// The name that people gave it, if any.
@@ -167,6 +170,12 @@ impl Container {
     fn query<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
         let query = py.detach(|| self.inner.query())?;
         package::answer(py, "container_info", &query)
+    }
+
+    /// What the container holds, and what was done through this handle.
+    fn metrics<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let metrics = py.detach(|| self.inner.metrics())?;
+        package::answer(py, "metrics", &(&metrics, metrics.to_prometheus()))
     }
 
     /// Makes everything that was put so far survive a loss of power.

@@ -126,15 +126,17 @@ impl Pool {
     }
 
     /// Opens a container by its label or UUID.
-    #[pyo3(signature = (name, *, read_only=false, durability=None))]
+    #[pyo3(signature = (name, *, read_only=false, durability=None, metrics=false))]
     fn container(
         &self,
         py: Python<'_>,
         name: &str,
         read_only: bool,
         durability: Option<DurabilityName>,
+        metrics: bool,
     ) -> Result<Container> {
-        let options = OpenOptions { read_only, durability: durability.map(|durability| durability.0) };
+        let options =
+            OpenOptions { read_only, durability: durability.map(|durability| durability.0), metrics };
         Ok(Container::new(py.detach(|| self.open_handle()?.open_container(name, options))?))
     }
 

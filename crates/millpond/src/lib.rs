@@ -40,6 +40,7 @@ mod home;
 mod layout;
 mod location;
 mod maker;
+mod metrics;
 mod namespace;
 mod object;
 mod pool;
@@ -54,6 +55,7 @@ pub use container_type::ContainerType;
 pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueReader, ValueWriter};
 pub use home::home;
 pub use layout::ObjectId;
+pub use metrics::{Histogram, Metrics, Operations};
 pub use millpond_core::{
     Damage, Durability, Epoch, Error, ErrorKind, Label, PoolSpace, Result, Statistics, Store, limits,
 };

@@ -128,7 +128,7 @@ impl DurabilityOption {
             DurabilityWord::Sync => Durability::Sync,
             DurabilityWord::Async => Durability::Async,
         });
-        name.open(OpenOptions { read_only: false, durability })
+        name.open(OpenOptions { durability, ..OpenOptions::default() })
     }
 }
 

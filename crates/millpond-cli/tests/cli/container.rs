@@ -253,3 +253,17 @@ fn flip_a_byte_of(directory: &std::path::Path, content: &[u8]) {
     }
     panic!("no file holds the value");
 }
+
+#[test]
+fn metrics_are_for_prometheus_or_programs() {
+    Bench::each(|bench| {
+        let container = bench.prepare();
+        let text = String::from_utf8(bench.ok(["container", "metrics", &container])).expect("text");
+        assert!(text.contains("# TYPE millpond_records_bytes gauge\n"), "{text}");
+        assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("millpond_")), "{text}");
+        let metrics = bench.json(["container", "metrics", &container]);
+        assert_eq!(metrics[0]["statistics"]["processes"], 1);
+        assert!(metrics[0]["operations"].is_null());
+        bench.fails(3, ["container", "metrics", &container, "nowhere/kv"]);
+    });
+}

@@ -30,7 +30,9 @@ use crate::{
     catalog,
     container_type::ContainerType,
     dict::Dict,
-    location, namespace, object,
+    location,
+    metrics::{Metered, Metrics, Operations},
+    namespace, object,
     pool::Pool,
     query::{CheckReport, ContainerQuery},
     transaction::{self, Transaction, TransactionOptions},
@@ -58,6 +60,8 @@ struct Inner {
     /// The greatest length of a value that stays in its record.
     inline_bytes: usize,
     store: Arc<dyn Store>,
+    /// What the handle is counted by, if it is.
+    metered: Option<Metered>,
     closed: AtomicBool,
 }
 
@@ -138,6 +142,7 @@ impl Container {
                 read_only: options.read_only,
                 durability,
                 inline_bytes: inline_bytes_of(entry)?,
+                metered: options.metrics.then(|| Metered::new(Arc::clone(&store))),
                 store,
                 closed: AtomicBool::new(false),
             }),
@@ -208,6 +213,22 @@ impl Container {
             statistics: self.inner.store.statistics()?,
             properties: self.properties_of(&entry)?,
             attributes: entry.attributes,
+        })
+    }
+
+    /// What the container holds, and what was done through this handle and its clones if it was opened
+    /// with [`OpenOptions::metrics`].
+    pub fn metrics(&self) -> Result<Metrics> {
+        self.check_open()?;
+        let space = self.pool().store().space()?;
+        let container = self.label().map_or_else(|| self.uuid().to_string(), str::to_owned);
+        Ok(Metrics {
+            pool: self.pool().label().to_owned(),
+            container,
+            statistics: self.inner.store.statistics()?,
+            pool_used: space.used,
+            pool_size: space.size,
+            operations: self.inner.metered.as_ref().map(|metered| Operations::of(&metered.meter)),
         })
     }
 
@@ -363,13 +384,21 @@ impl Container {
     /// The index, for reading.
     pub(crate) fn index(&self) -> Result<&dyn Index> {
         self.check_open()?;
-        Ok(self.scope.as_ref().map_or_else(|| self.inner.store.index(), |scope| scope.index()))
+        Ok(match (&self.scope, &self.inner.metered) {
+            (Some(scope), _) => scope.index(),
+            (None, Some(metered)) => metered,
+            (None, None) => self.inner.store.index(),
+        })
     }
 
     /// The bulk bytes.
     pub(crate) fn segments(&self) -> Result<&dyn Segments> {
         self.check_open()?;
-        Ok(self.scope.as_ref().map_or_else(|| self.inner.store.segments(), |scope| scope.segments()))
+        Ok(match (&self.scope, &self.inner.metered) {
+            (Some(scope), _) => scope.segments(),
+            (None, Some(metered)) => metered,
+            (None, None) => self.inner.store.segments(),
+        })
     }
 
     /// The storage, for reading.

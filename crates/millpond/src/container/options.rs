@@ -36,6 +36,9 @@ pub struct OpenOptions {
     pub read_only: bool,
     /// When a commit of this handle counts as done; as the container's property says by default.
     pub durability: Option<Durability>,
+    /// Count what is done through this handle, and how long it takes; see
+    /// [`Container::metrics`](crate::Container::metrics). It costs a clock's time at each call.
+    pub metrics: bool,
 }
 
 impl ContainerOptions {
