@@ -41,6 +41,12 @@ pub enum Bug {
     PublishBeforeRecord,
     SlotForgetsViews,
     TrustWhatLossesLeave,
+    NoReserve,
+    HolderNotNamed,
+    EngineByUuid,
+    IndexOfTwoLevels,
+    CloseBesideThread,
+    ForgetSyncWaiters,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -218,7 +218,9 @@ impl Control {
             }
         }
         let abandoned = words.busy.swap(1, Ordering::Acquire) != 0;
-        words.holder.store(self.pid, Ordering::Relaxed);
+        if !planted(Bug::HolderNotNamed) {
+            words.holder.store(self.pid, Ordering::Relaxed);
+        }
         Ok(Some(LockGuard { words, media: &*self.media, abandoned, keep_busy: false }))
     }
 }

@@ -45,6 +45,21 @@ struct Attached {
     engine: Mutex<Option<Arc<Engine>>>,
 }
 
+impl Attached {
+    fn new(engine: Arc<Engine>) -> Self {
+        engine.begin_handle();
+        Self { fork: fork::generation(), engine: Mutex::new(Some(engine)) }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            engine.end_handle();
+        }
+    }
+}
+
 impl LocalStore {
     /// Opens the storage of a container in `dir`; see [`Engine::open`].
     pub fn open(
@@ -54,9 +69,7 @@ impl LocalStore {
         options: EngineOptions,
         read_only: bool,
     ) -> Result<Self> {
-        let fork = fork::generation();
-        let engine = open_shared(&media, dir, container, &options)?;
-        let attached = Box::new(Attached { fork, engine: Mutex::new(Some(engine)) });
+        let attached = Box::new(Attached::new(open_shared(&media, dir, container, &options)?));
         Ok(Self {
             media,
             dir: dir.to_owned(),
@@ -87,9 +100,8 @@ impl LocalStore {
     }
 
     fn open_again(&self, old: &Attached) -> Result<Arc<Engine>> {
-        let fork = fork::generation();
         let engine = open_shared(&self.media, &self.dir, self.container, &self.options)?;
-        let fresh = Box::into_raw(Box::new(Attached { fork, engine: Mutex::new(Some(engine.clone())) }));
+        let fresh = Box::into_raw(Box::new(Attached::new(engine.clone())));
         let old = ptr::from_ref(old).cast_mut();
         if self.attached.compare_exchange(old, fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // Another thread of the child was faster.
@@ -186,14 +198,20 @@ impl Store for LocalStore {
     fn close(&self) -> Result<()> {
         let engine = self.engine()?;
         self.closed.store(true, Ordering::Release);
-        self.attached().engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        engine.flush_now()?;
-        // Its thread is a handle too, while it works: this is to be the last one.
-        let _held = engine.hold_background();
-        match Arc::try_unwrap(engine) {
-            // The last handle: leave, and say what went wrong.
-            Ok(engine) => engine.shut_down(),
-            Err(_) => Ok(()),
+        let flushed = engine.flush_now();
+        drop(engine);
+        let Some(engine) = self.attached().engine.lock().unwrap_or_else(PoisonError::into_inner).take()
+        else {
+            return flushed.map(drop);
+        };
+        let is_last = engine.end_handle();
+        flushed?;
+        // Its thread has the engine too, while it works: the last handle waits until nobody has it.
+        let _held = is_last.then(|| engine.hold_background());
+        match Arc::into_inner(engine) {
+            // Leave, and say what went wrong.
+            Some(engine) => engine.shut_down(),
+            None => Ok(()),
         }
     }
 
@@ -238,6 +256,7 @@ fn open_shared(
     let identity = media
         .identity(dir)
         .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))?;
+    let identity = if planted(Bug::EngineByUuid) { Some(container.as_u64_pair()) } else { identity };
     let Some(identity) = identity else {
         return Engine::open(media.clone(), dir, container, options.clone());
     };

@@ -234,7 +234,7 @@ fn compaction_keeps_what_is_stored() {
 
 /// Damages the file under `directory` that holds `content`, in the middle of it.
 fn flip_a_byte_of(directory: &std::path::Path, content: &[u8]) {
-    let needle = &content[..1000];
+    let needle = &content[..content.len().min(1000)];
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("a directory") {
@@ -245,7 +245,7 @@ fn flip_a_byte_of(directory: &std::path::Path, content: &[u8]) {
             }
             let mut bytes = fs::read(&path).expect("a file");
             if let Some(place) = bytes.windows(needle.len()).position(|window| window == needle) {
-                bytes[place + 500] ^= 1;
+                bytes[place + needle.len() / 2] ^= 1;
                 fs::write(&path, bytes).expect("a damaged file");
                 return;
             }

@@ -73,6 +73,9 @@ impl Background {
     pub(super) fn hold(&self) -> Hold {
         let mut state = self.signal.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.held += 1;
+        if planted(Bug::CloseBesideThread) {
+            return Hold(self.signal.clone());
+        }
         drop(self.signal.changed.wait_timeout_while(state, PATIENCE, |wanted| wanted.busy));
         Hold(self.signal.clone())
     }
@@ -151,5 +154,62 @@ impl Engine {
             let _ = self.make_reserve(&super::lock(&self.applier), 0);
         }
         self.collect_garbage()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use millpond_core::Store;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        EngineOptions, LocalStore,
+        media::{Media, SystemMedia},
+    };
+
+    /// How long the thread is at work in the test.
+    const BUSY: Duration = Duration::from_millis(300);
+
+    /// Closes two handles of a container while its thread is at work; answers how long each took.
+    fn close_beside_work() -> (Duration, Duration) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (media, container): (Arc<dyn Media>, _) = (Arc::new(SystemMedia), Uuid::from_u128(1));
+        Engine::create(&media, dir.path(), container, 1 << 16).expect("created");
+        let options = EngineOptions { background: false, ..EngineOptions::default() };
+        let open = || {
+            LocalStore::open(media.clone(), dir.path(), container, options.clone(), false).expect("opened")
+        };
+        let (first, last) = (open(), open());
+        let signal = first.engine().expect("open").background.signal.clone();
+        signal.tell(|wanted| wanted.busy = true);
+        let began = Instant::now();
+        first.close().expect("closed");
+        let took_first = began.elapsed();
+        let work = std::thread::spawn(move || {
+            std::thread::sleep(BUSY);
+            signal.tell(|wanted| wanted.busy = false);
+        });
+        let began = Instant::now();
+        last.close().expect("closed");
+        let took_last = began.elapsed();
+        work.join().expect("no panic");
+        (took_first, took_last)
+    }
+
+    #[test]
+    fn the_last_handle_alone_waits_for_the_thread() {
+        let (first, last) = close_beside_work();
+        assert!(first < PATIENCE / 2, "another handle is open, and closing took {first:?}");
+        assert!(last >= BUSY / 2, "the thread was at work, and closing took {last:?}");
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    #[test]
+    fn a_close_beside_the_thread_is_noticed() {
+        let _planted = bugs::plant(Bug::CloseBesideThread);
+        assert!(close_beside_work().1 < BUSY / 2);
     }
 }

@@ -15,6 +15,16 @@ use crate::{
 const REPLAY_BYTES_MAX: u64 = 1 << 20;
 
 impl Engine {
+    /// One more handle has the engine.
+    pub(crate) fn begin_handle(&self) {
+        self.handles.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A handle lets go of the engine; answers whether it was the last one.
+    pub(crate) fn end_handle(&self) -> bool {
+        self.handles.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
     /// Waits for the engine's thread, which has the engine while it works, and keeps it away.
     pub(crate) fn hold_background(&self) -> Hold {
         self.background.hold()

@@ -34,11 +34,11 @@ pub(super) enum Patience {
 }
 
 impl Patience {
-    fn stalled(self) -> Duration {
+    fn stalled(self, stalled_max: Duration) -> Duration {
         match self {
             Patience::Background => Duration::ZERO,
             Patience::Writer => Duration::from_secs(3),
-            Patience::Caller => Duration::from_secs(30),
+            Patience::Caller => stalled_max,
         }
     }
 }
@@ -72,6 +72,7 @@ impl Engine {
         // A writer waits once for a holder that is stopped, and not in each of its commits.
         let is_known = patience != Patience::Caller && self.stalled_at.load(Ordering::Relaxed) == seen;
         let mut since = Instant::now();
+        let stalled = patience.stalled(self.options.stalled_max);
         let (turn, guard) = loop {
             let turn = lock(&self.maintenance_turn);
             let slice = if is_known { Duration::ZERO } else { SLICE };
@@ -84,11 +85,11 @@ impl Engine {
             if progress() != seen {
                 (seen, since) = (progress(), Instant::now());
             }
-            if is_known || patience == Patience::Background || since.elapsed() >= patience.stalled() {
+            if is_known || patience == Patience::Background || since.elapsed() >= stalled {
                 if patience != Patience::Background {
                     self.stalled_at.store(seen, Ordering::Relaxed);
                 }
-                return Err(self.control.held(LockName::Maintenance, patience.stalled().max(SLICE)));
+                return Err(self.control.held(LockName::Maintenance, stalled.max(SLICE)));
             }
         };
         self.stalled_at.store(u64::MAX, Ordering::Relaxed);

@@ -64,7 +64,7 @@ use crate::{
     space::{Space, Unlimited},
     sync::{
         Mutex, MutexGuard, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 use apply::Applier;
@@ -98,6 +98,9 @@ pub struct EngineOptions {
     /// Whether a thread of the engine syncs, checkpoints and compacts. Without one, `flush` and
     /// `compact` are the caller's to call, and commits checkpoint when the backlog is full.
     pub background: bool,
+    /// How long who asks for a compaction waits for another process that does maintenance, and doesn't
+    /// get on.
+    pub stalled_max: Duration,
     /// The pool's quota.
     pub space: Arc<dyn Space>,
 }
@@ -110,6 +113,7 @@ impl Default for EngineOptions {
             cache_bytes: 64 << 20,
             mapped: true,
             background: true,
+            stalled_max: Duration::from_secs(30),
             space: Arc::new(Unlimited),
         }
     }
@@ -123,6 +127,7 @@ impl fmt::Debug for EngineOptions {
             .field("cache_bytes", &self.cache_bytes)
             .field("mapped", &self.mapped)
             .field("background", &self.background)
+            .field("stalled_max", &self.stalled_max)
             .finish_non_exhaustive()
     }
 }
@@ -170,6 +175,8 @@ pub struct Engine {
     background: Background,
     /// Bytes of the next log file, once its time has come to be made; else 0.
     log_bytes_wanted: AtomicU64,
+    /// How many handles of this process have the engine: the last one to close waits for its thread.
+    handles: AtomicUsize,
     closed: AtomicBool,
 }
 

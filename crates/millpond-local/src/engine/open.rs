@@ -25,7 +25,7 @@ use crate::{
     segments::SegmentPool,
     sync::{
         Mutex, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     tail::Tail,
 };
@@ -169,6 +169,7 @@ impl Engine {
             dead_after_merge: AtomicU64::new(0),
             background: Background::default(),
             log_bytes_wanted: AtomicU64::new(0),
+            handles: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             media,
             options,

@@ -53,7 +53,9 @@ impl SyncQueue {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         *lock(&self.0.busy) = false;
-        self.0.ended.notify_all();
+        if !planted(Bug::ForgetSyncWaiters) {
+            self.0.ended.notify_all();
+        }
     }
 }
 
@@ -108,5 +110,68 @@ impl Engine {
             words.poisoned_from.fetch_min(words.synced.load(Ordering::Acquire), Ordering::AcqRel);
         }
         SyncGuard { guard: Some(guard), words }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+            mpsc,
+        },
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::bugs;
+
+    const THREADS: u64 = 8;
+    /// A round takes milliseconds.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Threads commit and wait for a sync, again and again; answers how many syncs that took, or none
+    /// if a thread waits for ever.
+    fn syncs_of(rounds: u64) -> Option<u64> {
+        let shared =
+            Arc::new((SyncQueue::default(), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)));
+        let (done, ends) = mpsc::channel();
+        for _ in 0..THREADS {
+            let (shared, done, inherit) = (shared.clone(), done.clone(), bugs::inherit());
+            // Not waited for: one that hangs is left behind.
+            std::thread::spawn(move || {
+                inherit();
+                let (queue, committed, synced, syncs) = &*shared;
+                for _ in 0..rounds {
+                    let target = committed.fetch_add(1, Ordering::SeqCst) + 1;
+                    if let Some(_turn) = queue.turn(|| synced.load(Ordering::SeqCst) >= target) {
+                        let upto = committed.load(Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(1));
+                        synced.fetch_max(upto, Ordering::SeqCst);
+                        syncs.fetch_add(1, Ordering::SeqCst);
+                    }
+                    assert!(synced.load(Ordering::SeqCst) >= target, "told too early");
+                }
+                done.send(()).expect("someone waits");
+            });
+        }
+        for _ in 0..THREADS {
+            ends.recv_timeout(PATIENCE).ok()?;
+        }
+        Some(shared.3.load(Ordering::SeqCst))
+    }
+
+    #[test]
+    fn a_sync_serves_all_who_wait() {
+        let syncs = syncs_of(50).expect("nobody waits for ever");
+        assert!(syncs <= 50 * THREADS / 2, "{syncs} syncs for {} commits", 50 * THREADS);
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    #[test]
+    fn a_waiter_that_nobody_wakes_is_noticed() {
+        let _planted = bugs::plant(Bug::ForgetSyncWaiters);
+        assert_eq!(syncs_of(50), None);
     }
 }

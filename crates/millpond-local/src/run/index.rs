@@ -18,6 +18,7 @@ use std::cmp::Ordering;
 
 use super::block::common_prefix;
 use crate::{
+    bugs::{Bug, planted},
     prefetch::prefetch_all,
     wire::{Malformed, Reader, put_varint},
 };
@@ -141,7 +142,7 @@ impl Index {
         }
         while !bounds.is_empty() {
             index.levels.push(Level::new(&bounds));
-            if bounds.len() <= GROUP {
+            if bounds.len() <= GROUP || (index.levels.len() == 2 && planted(Bug::IndexOfTwoLevels)) {
                 break;
             }
             bounds = bounds.chunks(GROUP).filter_map(|group| group.last().copied()).collect();

@@ -21,6 +21,7 @@ mod salvage;
 mod sharing;
 mod short_media;
 mod space;
+mod stopped;
 mod strace;
 mod subject;
 mod system_calls;

@@ -12,7 +12,7 @@ use millpond_testkit::{
     random::{Random, test_scale, test_seed},
 };
 
-use super::{container_in, copy_dir, url_of};
+use super::{container_in, copy_dir, plant, url_of};
 use crate::scratch::noise;
 
 fn open(pool: &Path) -> Container {
@@ -29,7 +29,24 @@ fn keys(container: &Container) -> BTreeSet<Vec<u8>> {
 
 #[test]
 fn a_copy_of_a_closed_pool_is_a_pool_of_its_own() {
-    const TEST: &str = "attacks::copies::a_copy_of_a_closed_pool_is_a_pool_of_its_own";
+    open_a_copy_beside_its_original("attacks::copies::a_copy_of_a_closed_pool_is_a_pool_of_its_own", 0);
+}
+
+/// The test of the test.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn containers_that_are_known_by_their_uuid() {
+    const TEST: &str = "attacks::copies::containers_that_are_known_by_their_uuid";
+    match role() {
+        Some(_) => open_a_copy_beside_its_original(TEST, 0),
+        None => super::assert_noticed(millpond_local::bugs::Bug::EngineByUuid, |bug| {
+            open_a_copy_beside_its_original(TEST, bug);
+        }),
+    }
+}
+
+fn open_a_copy_beside_its_original(test: &str, bug: u32) {
+    let _planted = plant(bug);
     if let Some(role) = role() {
         let container = open(Path::new(&role));
         let dict = container.dict("d").expect("opened");
@@ -57,7 +74,7 @@ fn a_copy_of_a_closed_pool_is_a_pool_of_its_own() {
         dict.put(b"long", &noise(number as u64, 50_000)).expect("put");
     }
     // Another process works on the copy only.
-    Part::new(TEST, copy.display().to_string()).start().finish();
+    Part::new(test, copy.display().to_string()).start().finish();
     for (number, container) in both.iter().enumerate() {
         let added = &keys(container) - &before;
         let foreign = format!("of-{}-", 1 - number).into_bytes();

@@ -21,7 +21,7 @@ use millpond_testkit::{
     random::{Random, test_scale, test_seed},
 };
 
-use super::{container_in, copy_dir, files_in, url_of};
+use super::{container_in, copy_dir, files_in, plant, url_of};
 use crate::scratch::noise;
 
 const DIR: &str = "MILLPOND_TEST_DIR";
@@ -247,10 +247,7 @@ fn sizes(pool: &Path) -> Vec<(PathBuf, u64)> {
 fn play(role: &str) {
     let numbers: Vec<u64> = role.split(' ').map(|word| word.parse().expect("a number")).collect();
     let [seed, first, end, every, bug] = numbers[..] else { panic!("five numbers") };
-    #[cfg(feature = "planted-bugs")]
-    let _planted = millpond_local::bugs::plant_number(bug as u32);
-    #[cfg(not(feature = "planted-bugs"))]
-    assert_eq!(bug, 0);
+    let _planted = plant(bug as u32);
     let base = PathBuf::from(std::env::var(DIR).expect("a directory"));
     let pool = base.join("pool");
     let files = sizes(&pool);

@@ -68,9 +68,26 @@ fn alone(test: &str) -> bool {
 
 #[test]
 fn what_is_open_stays_with_the_parent() {
-    if !alone("attacks::forks::what_is_open_stays_with_the_parent") {
-        return;
+    if alone("attacks::forks::what_is_open_stays_with_the_parent") {
+        fork_with_all_open();
     }
+}
+
+/// The test of the test.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn a_handle_that_a_child_keeps() {
+    let bug = millpond_local::bugs::Bug::ForkedChildKeepsHandle;
+    if role().is_some() {
+        let _planted = millpond_local::bugs::plant(bug);
+        return fork_with_all_open();
+    }
+    super::assert_noticed(bug, |_| {
+        alone("attacks::forks::a_handle_that_a_child_keeps");
+    });
+}
+
+fn fork_with_all_open() {
     let dir = tempfile::tempdir().expect("a directory");
     let container = container_in(&dir.path().join("pool"), Durability::Async);
     let dict = container.create_dict("d").expect("created");

@@ -13,7 +13,7 @@ use millpond_testkit::{
     random::{Random, test_scale, test_seed},
 };
 
-use super::{small_log, url_of};
+use super::{plant, small_log, url_of};
 use crate::scratch::noise;
 
 const DIR: &str = "MILLPOND_TEST_DIR";
@@ -169,7 +169,8 @@ fn assert_same(dict: &Dict, model: &Model, disk: &Disk<'_>) {
 
 fn play(role: &str) {
     let numbers: Vec<u64> = role.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let [seed, rounds] = numbers[..] else { panic!("two numbers") };
+    let [seed, rounds, bug] = numbers[..] else { panic!("three numbers") };
+    let _planted = plant(bug as u32);
     let dir = std::env::var(DIR).expect("a directory");
     let mut random = Random::new(seed);
     for round in 0..rounds {
@@ -184,22 +185,42 @@ fn play(role: &str) {
 
 #[test]
 fn a_full_disk_of_any_size_loses_nothing() {
+    fill_disks(TEST, 30 * test_scale(), 0);
+}
+
+/// The test of the test.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn a_reserve_that_is_not_made() {
+    const TEST: &str = "attacks::full_disk::a_reserve_that_is_not_made";
+    if role().is_some() || can_mount().is_err() {
+        return fill_disks(TEST, 0, 0);
+    }
+    super::assert_noticed(millpond_local::bugs::Bug::NoReserve, |bug| fill_disks(TEST, 30, bug));
+}
+
+/// Whether this process may mount a file system, in a namespace of its own.
+fn can_mount() -> Result<(), String> {
+    can_run("unshare", &["-Urm", "sh", "-c", "mount -t tmpfs -o size=64k none /mnt && umount /mnt"])
+}
+
+/// Another process, with a planted bug, fills so many disks.
+fn fill_disks(test: &str, rounds: u64, bug: u32) {
     if let Some(role) = role() {
         return play(&role);
     }
     let seed = test_seed(1);
-    let namespace = ["-Urm", "sh", "-c", "mount -t tmpfs -o size=64k none /mnt && umount /mnt"];
-    if let Err(why) = can_run("unshare", &namespace) {
+    if let Err(why) = can_mount() {
         return skipped(
-            TEST,
+            test,
             &format!("{why} (it mounts a file system in a namespace of its own, or needs root)"),
         );
     }
     let dir = tempfile::tempdir().expect("a directory");
     let mount = dir.path().join("disk");
     fs::create_dir(&mount).expect("created");
-    let role = format!("{seed} {}", 30 * test_scale());
-    let mut process = Part::new(TEST, role).under(["unshare", "-Urm"]).env(DIR, &mount).start();
+    let role = format!("{seed} {rounds} {bug}");
+    let mut process = Part::new(test, role).under(["unshare", "-Urm"]).env(DIR, &mount).start();
     let (mut size, mut fitted, mut refused, mut stuck) = (String::new(), 0, 0, 0);
     loop {
         match process.told_within(PATIENCE) {
@@ -221,4 +242,8 @@ fn a_full_disk_of_any_size_loses_nothing() {
         "{fitted} disks had room for something, {refused} were too small; {stuck} deletes had to wait for room"
     );
     assert!(fitted > 5 && refused > 0, "the sizes show little");
+    assert!(
+        stuck <= rounds,
+        "seed {seed}: {stuck} deletes had to wait for room, as if there were no reserve"
+    );
 }

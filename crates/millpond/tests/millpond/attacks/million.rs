@@ -7,7 +7,6 @@ use millpond_testkit::random::{Random, test_seed};
 
 use super::url_of;
 
-const KEYS: u64 = 1_000_000;
 const BATCH: u64 = 100_000;
 /// It takes seconds; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -23,6 +22,21 @@ fn value(number: u64) -> Vec<u8> {
 
 #[test]
 fn a_million_keys_are_there_again() {
+    open_again(1_000_000);
+}
+
+/// The test of the test: an index whose levels are too few for so many blocks.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn an_index_of_two_levels() {
+    super::assert_noticed(millpond_local::bugs::Bug::IndexOfTwoLevels, |bug| {
+        let _planted = super::plant(bug);
+        open_again(500_000);
+    });
+}
+
+/// Puts so many keys, and opens them again.
+fn open_again(keys: u64) {
     let seed = test_seed(1);
     let began = Instant::now();
     let dir = tempfile::tempdir().expect("a directory");
@@ -30,13 +44,13 @@ fn a_million_keys_are_there_again() {
     let options = ContainerOptions { durability: Some(Durability::Async), ..ContainerOptions::default() };
     let container = pool.create_container(Some("kv"), options).expect("a container");
     let dict = container.create_dict("d").expect("created");
-    for batch in 0..KEYS / BATCH {
+    for batch in 0..keys / BATCH {
         let numbers = batch * BATCH..(batch + 1) * BATCH;
         dict.put_many(numbers.map(|number| (key(number), value(number)))).expect("put");
     }
     // And some that change what is in the runs, and stay in the log.
     let changed = |number: u64| number % 1000 == 7;
-    for number in (0..KEYS).filter(|number| changed(*number)) {
+    for number in (0..keys).filter(|number| changed(*number)) {
         dict.put(&key(number), b"changed").expect("put");
     }
     container.close().expect("closed");
@@ -44,13 +58,13 @@ fn a_million_keys_are_there_again() {
     for round in 0..2 {
         let container = Container::open(&format!("{}/kv", pool.url())).expect("opened");
         let dict = container.dict("d").expect("opened");
-        assert_eq!(dict.len().expect("counted"), KEYS);
+        assert_eq!(dict.len().expect("counted"), keys);
         let mut random = Random::new(seed + round);
         for _ in 0..2000 {
-            let number = random.below(KEYS);
+            let number = random.below(keys);
             let right = if changed(number) { b"changed".to_vec() } else { value(number) };
             assert_eq!(dict.get(&key(number)).expect("read").as_deref(), Some(&right[..]), "{number}");
-            assert_eq!(dict.get(&key(KEYS + number)).expect("read"), None);
+            assert_eq!(dict.get(&key(keys + number)).expect("read"), None);
         }
         let mut last: Option<Vec<u8>> = None;
         let mut count = 0;
@@ -60,7 +74,7 @@ fn a_million_keys_are_there_again() {
             last = Some(found);
             count += 1;
         }
-        assert_eq!(count, KEYS);
+        assert_eq!(count, keys);
         container.compact().expect("compacted");
         container.close().expect("closed");
     }

@@ -15,6 +15,30 @@ use std::path::{Path, PathBuf};
 
 use millpond::{Container, ContainerOptions, Durability, Pool, PoolOptions};
 
+/// The tests of the tests: a harness with a planted bug fails.
+#[cfg(feature = "planted-bugs")]
+#[track_caller]
+fn assert_noticed(bug: millpond_local::bugs::Bug, harness: impl FnOnce(u32)) {
+    let number = bug as u32;
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| harness(number)));
+    assert!(failed.is_err(), "{bug:?} was not noticed");
+}
+
+/// Plants the bug of a number for this thread, and for those that its containers begin; 0 is none.
+#[cfg(feature = "planted-bugs")]
+use millpond_local::bugs::plant_number as plant;
+
+/// Without the feature there is none to plant.
+#[cfg(not(feature = "planted-bugs"))]
+struct Planted;
+
+/// Without the feature there is none to plant.
+#[cfg(not(feature = "planted-bugs"))]
+fn plant(number: u32) -> Planted {
+    assert_eq!(number, 0, "bugs are planted with the feature planted-bugs");
+    Planted
+}
+
 /// The smallest log that can be had, so that little data rolls it, checkpoints it and is merged.
 fn small_log(durability: Durability) -> ContainerOptions {
     ContainerOptions {

@@ -11,7 +11,7 @@ use millpond_testkit::{
     random::{Random, test_seed},
 };
 
-use super::container_in;
+use super::{container_in, plant};
 use crate::scratch::noise;
 
 const TEST: &str = "attacks::stopped::a_stopped_holder_of_a_lock_is_named_and_may_go_on";
@@ -25,8 +25,28 @@ fn signal(pid: u32, signal: libc::c_int) {
 
 #[test]
 fn a_stopped_holder_of_a_lock_is_named_and_may_go_on() {
-    if let Some(url) = role() {
-        let dict = Container::open(&url).expect("opened").dict("d").expect("opened");
+    stop_a_holder(TEST, 0);
+}
+
+/// The test of the test.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn a_holder_that_does_not_say_who_it_is() {
+    const TEST: &str = "attacks::stopped::a_holder_that_does_not_say_who_it_is";
+    match role() {
+        Some(_) => stop_a_holder(TEST, 0),
+        None => {
+            super::assert_noticed(millpond_local::bugs::Bug::HolderNotNamed, |bug| stop_a_holder(TEST, bug))
+        }
+    }
+}
+
+/// Stops another process, with a planted bug, until that is under the lock.
+fn stop_a_holder(test: &str, bug: u32) {
+    if let Some(role) = role() {
+        let (bug, url) = role.split_once(' ').expect("a bug and a container");
+        let _planted = plant(bug.parse().expect("a number"));
+        let dict = Container::open(url).expect("opened").dict("d").expect("opened");
         for number in 0u64.. {
             // So large that most of the time the lock is held, and small enough for the log.
             let entries =
@@ -39,7 +59,7 @@ fn a_stopped_holder_of_a_lock_is_named_and_may_go_on() {
     let dir = tempfile::tempdir().expect("a directory");
     let container = container_in(&dir.path().join("pool"), Durability::Async);
     let dict = container.create_dict("d").expect("created");
-    let mut writer = Part::new(TEST, container.url()).start();
+    let mut writer = Part::new(test, format!("{bug} {}", container.url())).start();
     writer.told().expect("it writes");
     let (mut puts, mut named) = (0, false);
     for _ in 0..STOPS {
