@@ -119,7 +119,7 @@ impl State {
             return TransactionView::new(Arc::clone(self))?.get(key);
         }
         let record = base.get(key)?;
-        self.note_point(key, record.as_ref());
+        self.note_point(key, record.as_ref())?;
         Ok(record)
     }
 
@@ -181,10 +181,19 @@ impl State {
     }
 
     /// Notes that a key was read in the state that the transaction began with.
-    pub(super) fn note_point(&self, key: Key<'_>, found: Option<&Record>) {
-        if !self.read_only {
-            self.lock().reads.point(key, found.map_or(Epoch::ZERO, |record| record.version));
+    ///
+    /// # Errors
+    /// `Closed` where it ended meanwhile: a commit hasn't asked for what is noted behind it.
+    pub(super) fn note_point(&self, key: Key<'_>, found: Option<&Record>) -> Result<()> {
+        if self.read_only {
+            return Ok(());
         }
+        let mut inner = self.lock();
+        if inner.base.is_none() {
+            return Err(ended());
+        }
+        inner.reads.point(key, found.map_or(Epoch::ZERO, |record| record.version));
+        Ok(())
     }
 
     pub(super) fn note_scan(&self, scan: Arc<Scan>) {
