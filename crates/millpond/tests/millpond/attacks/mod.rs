@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use millpond::{Container, ContainerOptions, Durability, Pool, PoolOptions};
 
 /// The smallest log that can be had, so that little data rolls it, checkpoints it and is merged.
-fn small_log(durability: Durability) -> ContainerOptions {
+pub(crate) fn small_log(durability: Durability) -> ContainerOptions {
     ContainerOptions {
         log_bytes: Some(64 << 10),
         durability: Some(durability),
