@@ -245,7 +245,12 @@ impl State {
         }
         inner.buffer.next();
         for (write, existed) in std::iter::zip(&commit.writes, &existed) {
-            inner.buffer.write(segments, write, *existed)?;
+            if let Err(error) = inner.buffer.write(segments, write, *existed) {
+                // With a part of these changes it must not commit.
+                drop(inner);
+                self.abort();
+                return Err(error);
+            }
         }
         if planted(Bug::WriteThrough) {
             self.container.commit_as(Durability::Async, Vec::new(), commit.writes.clone())?;
