@@ -29,6 +29,8 @@
 //! pool in the Ceph pool `hot` of the cluster that `CEPH_CONF` names.
 
 mod backend;
+#[doc(hidden)]
+pub mod bugs;
 mod catalog;
 mod container;
 mod container_type;

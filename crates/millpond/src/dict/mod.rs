@@ -4,7 +4,7 @@
 //! - Every commit asks for the dictionary's header, unchanged: a handle to a destroyed dictionary
 //!   gets `NotFound` and never leaves a record that nothing would clear.
 //! - A read that finds nothing asks for the header too, so that a destroyed dictionary isn't taken
-//!   for an empty one.
+//!   for an empty one. In a transaction every read does.
 //! - Every write of an entry names the counter as its tally, so that the count is exact although
 //!   writers of different keys never wait for each other.
 
@@ -62,12 +62,15 @@ struct Inner {
     partition: Partition,
     /// The version of the header, as last seen.
     header: AtomicU64,
+    /// In a transaction, the change of it as of which the header was last seen; else zero.
+    alive: AtomicU64,
 }
 
 impl Dict {
     pub(crate) fn new(container: Container, name: &str, id: ObjectId, header: Epoch) -> Self {
         let header = AtomicU64::new(header.0);
-        let inner = Inner { container, name: name.to_owned(), partition: id.partition(), header };
+        let (partition, alive) = (id.partition(), AtomicU64::default());
+        let inner = Inner { container, name: name.to_owned(), partition, header, alive };
         Self { inner: Arc::new(inner) }
     }
 
@@ -93,6 +96,7 @@ impl Dict {
             name: self.inner.name.clone(),
             partition: self.inner.partition,
             header: AtomicU64::new(self.inner.header.load(Ordering::Acquire)),
+            alive: AtomicU64::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -402,8 +406,22 @@ impl Dict {
         let record = self.inner.container.index()?.get(self.key(sort))?;
         if record.is_none() {
             self.check_alive()?;
+        } else if self.inner.container.is_in_transaction() {
+            self.check_alive_in_transaction()?;
         }
         Ok(record)
+    }
+
+    /// Has a transaction depend on it that the dictionary lives, and not only on an entry: that is
+    /// cleared later. Asked once after each change that the transaction makes, for one of them may be
+    /// the destruction.
+    fn check_alive_in_transaction(&self) -> Result<()> {
+        let change = self.inner.container.index()?.epoch()?.0;
+        if self.inner.alive.load(Ordering::Acquire) != change {
+            self.check_alive()?;
+            self.inner.alive.store(change, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// The newest value of an entry, and the version of its record.

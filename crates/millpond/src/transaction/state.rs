@@ -20,6 +20,7 @@ use super::{
     writers::Writers,
 };
 use crate::{
+    bugs::{Bug, planted},
     container::{Container, may_have_taken_effect},
     layout::{CATALOGUE, Listing},
     maker::Maker,
@@ -60,7 +61,12 @@ impl State {
         durability: Durability,
         memory_bytes: usize,
     ) -> Result<Self> {
-        let base: Arc<dyn View> = container.index()?.view(at)?.into();
+        let mut base: Arc<dyn View> = container.index()?.view(at)?.into();
+        if planted(Bug::BeginInThePast)
+            && let Ok(past) = container.index()?.view(At::Epoch(Epoch(base.epoch().0 - 2)))
+        {
+            base = past.into();
+        }
         Ok(Self {
             container: container.clone(),
             read_only,
@@ -105,21 +111,29 @@ impl State {
     /// Begins a view of what the transaction sees now.
     pub(super) fn open_view(&self) -> Result<(Arc<dyn View>, u64)> {
         let mut inner = self.lock();
-        let base = inner.base.clone().ok_or_else(ended)?;
+        let base = self.shown(inner.base.clone().ok_or_else(ended)?)?;
         Ok((base, inner.buffer.open_view()))
+    }
+
+    /// The state that is read.
+    fn shown(&self, base: Arc<dyn View>) -> Result<Arc<dyn View>> {
+        if planted(Bug::ReadLatest) {
+            return Ok(self.container.index()?.view(At::Latest)?.into());
+        }
+        Ok(base)
     }
 
     /// The newest record of a key, as a view would answer it.
     pub(super) fn get(self: &Arc<Self>, key: Key<'_>) -> Result<Option<Record>> {
         let inner = self.lock();
-        let base = inner.base.clone().ok_or_else(ended)?;
+        let base = self.shown(inner.base.clone().ok_or_else(ended)?)?;
         let is_own = key.with_concat(|key| inner.buffer.concerns(key));
         drop(inner);
         if is_own {
             return TransactionView::new(Arc::clone(self))?.get(key);
         }
         let record = base.get(key)?;
-        self.note_point(key, record.as_ref());
+        self.note_point(key, record.as_ref())?;
         Ok(record)
     }
 
@@ -181,10 +195,19 @@ impl State {
     }
 
     /// Notes that a key was read in the state that the transaction began with.
-    pub(super) fn note_point(&self, key: Key<'_>, found: Option<&Record>) {
-        if !self.read_only {
-            self.lock().reads.point(key, found.map_or(Epoch::ZERO, |record| record.version));
+    ///
+    /// # Errors
+    /// `Closed` where it ended meanwhile: a commit hasn't asked for what is noted behind it.
+    pub(super) fn note_point(&self, key: Key<'_>, found: Option<&Record>) -> Result<()> {
+        if self.read_only {
+            return Ok(());
         }
+        let mut inner = self.lock();
+        if inner.base.is_none() {
+            return Err(ended());
+        }
+        inner.reads.point(key, found.map_or(Epoch::ZERO, |record| record.version));
+        Ok(())
     }
 
     pub(super) fn note_scan(&self, scan: Arc<Scan>) {
@@ -222,7 +245,15 @@ impl State {
         }
         inner.buffer.next();
         for (write, existed) in std::iter::zip(&commit.writes, &existed) {
-            inner.buffer.write(segments, write, *existed)?;
+            if let Err(error) = inner.buffer.write(segments, write, *existed) {
+                // With a part of these changes it must not commit.
+                drop(inner);
+                self.abort();
+                return Err(error);
+            }
+        }
+        if planted(Bug::WriteThrough) {
+            self.container.commit_as(Durability::Async, Vec::new(), commit.writes.clone())?;
         }
         Ok(Outcome::Committed { epoch: Epoch(OWN_WRITES | inner.buffer.number()), existed })
     }
@@ -285,10 +316,24 @@ impl State {
             seen: Some(self.epoch),
             ..Commit::default()
         };
+        commit.preconditions.retain(|precondition| match precondition {
+            Precondition::Unchanged { key, .. } => {
+                let is_own = || key.with_concat(|key| buffer.concerns(key));
+                !(planted(Bug::LoseUpdates) && is_own() || planted(Bug::SkewWrites) && !is_own())
+            }
+            Precondition::RangeUnchanged { .. } => !planted(Bug::MissPhantoms),
+        });
         let mut destroys = false;
         let outcome = if buffer.is_in_memory() {
             commit.writes = buffer.writes().collect();
             destroys = commit.writes.iter().any(is_reap);
+            if planted(Bug::TearCommits) && commit.writes.len() > 1 {
+                let rest = commit.writes.split_off(commit.writes.len() / 2);
+                if let Outcome::Committed { .. } = self.container.commit_whole(&commit)? {
+                    self.container.commit_as(self.durability, Vec::new(), rest)?;
+                    return Ok(self.epoch);
+                }
+            }
             self.container.commit_whole(&commit)
         } else {
             let mut stream =
@@ -308,6 +353,9 @@ impl State {
             }
             Ok(Outcome::Conflict { precondition }) => {
                 self.writers.settle(false);
+                if planted(Bug::AcknowledgeConflicts) {
+                    return Ok(self.epoch);
+                }
                 Err(conflict(&self.container, commit.preconditions.get(precondition)))
             }
             Err(error) => {

@@ -1,7 +1,7 @@
 //! What a transaction sees: the state that it began with, under what it has written since.
 //!
 //! Invariant: whatever is answered from the state is noted in [`Reads`](super::reads::Reads) before
-//! it is answered.
+//! it is answered, and before the transaction ends: each answer asks last whether it goes on.
 
 use std::{ops::Bound, sync::Arc};
 
@@ -73,7 +73,7 @@ impl TransactionView {
 
     fn base_get(&self, key: Key<'_>) -> Result<Option<Record>> {
         let record = self.base.get(key)?;
-        self.state.note_point(key, record.as_ref());
+        self.state.note_point(key, record.as_ref())?;
         Ok(record)
     }
 }
@@ -90,12 +90,12 @@ impl View for TransactionView {
     }
 
     fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
+        let record = self.answer(key, self.state.own(key, self.number)?, || self.base_get(key))?;
         self.state.check()?;
-        self.answer(key, self.state.own(key, self.number)?, || self.base_get(key))
+        Ok(record)
     }
 
     fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Record>>> {
-        self.state.check()?;
         let own: Vec<_> = keys.iter().map(|key| self.state.own(*key, self.number)).collect::<Result<_>>()?;
         let asks = |own: &Option<Version>| {
             own.as_ref().is_none_or(|version| matches!(version.change, Change::Adjust(_)))
@@ -103,16 +103,18 @@ impl View for TransactionView {
         let asked: Vec<_> =
             std::iter::zip(keys, &own).filter(|(_, own)| asks(own)).map(|(key, _)| *key).collect();
         let mut found = self.base.get_many(&asked)?.into_iter();
-        std::iter::zip(keys, own)
+        let records = std::iter::zip(keys, own)
             .map(|(key, own)| {
                 let base = asks(&own).then(|| found.next()).flatten();
                 self.answer(*key, own, || {
                     let record = base.flatten();
-                    self.state.note_point(*key, record.as_ref());
+                    self.state.note_point(*key, record.as_ref())?;
                     Ok(record)
                 })
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        self.state.check()?;
+        Ok(records)
     }
 
     fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>> {
@@ -212,11 +214,8 @@ impl TransactionCursor {
             extents: record.extents.to_vec(),
         }
     }
-}
 
-impl Cursor for TransactionCursor {
-    fn advance(&mut self) -> Result<bool> {
-        self.view.state.check()?;
+    fn step(&mut self) -> Result<bool> {
         if self.current.take().is_none() && self.base_state == Ahead::Record {
             // The record that was lent is done with.
             self.base_state = Ahead::Unknown;
@@ -259,6 +258,14 @@ impl Cursor for TransactionCursor {
                 return Ok(true);
             }
         }
+    }
+}
+
+impl Cursor for TransactionCursor {
+    fn advance(&mut self) -> Result<bool> {
+        let is_there = self.step()?;
+        self.view.state.check()?;
+        Ok(is_there)
     }
 
     fn key(&self) -> &[u8] {

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod scratch;
+mod serializability;
 mod transactions;
 
 mod attacks;

@@ -40,7 +40,7 @@ fn plant(number: u32) -> Planted {
 }
 
 /// The smallest log that can be had, so that little data rolls it, checkpoints it and is merged.
-fn small_log(durability: Durability) -> ContainerOptions {
+pub(crate) fn small_log(durability: Durability) -> ContainerOptions {
     ContainerOptions {
         log_bytes: Some(64 << 10),
         durability: Some(durability),

@@ -1,0 +1,78 @@
+//! The tests of the tests: a rule of transactions is left out, and what clients are answered has to show
+//! it, under the right name.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use millpond::bugs::{Bug, plant};
+use millpond_testkit::history::transactions::Phenomenon;
+
+use super::{capacity::most_seen, threads};
+use crate::scratch::Scratch;
+
+/// Histories that are made until it is found.
+const TRIES: u64 = 12;
+
+#[track_caller]
+fn assert_found(bug: Bug, phenomena: &[Phenomenon], scratch: impl Fn() -> Scratch) {
+    let mut others = Vec::new();
+    for seed in 1..=TRIES {
+        let scratch = scratch();
+        let made = catch_unwind(AssertUnwindSafe(|| threads(&scratch, seed, 60, || plant(bug))));
+        // A client itself may notice, that doesn't get a count and a scan that agree.
+        let Ok((anomalies, _)) = made else { continue };
+        if let Some(found) = anomalies.iter().find(|anomaly| phenomena.contains(&anomaly.phenomenon)) {
+            return println!("{bug:?}: {found}");
+        }
+        others.extend(anomalies.into_iter().map(|anomaly| anomaly.phenomenon));
+    }
+    panic!("{bug:?} was not found as {phenomena:?}, only as {others:?}");
+}
+
+#[test]
+fn updates_that_are_lost() {
+    assert_found(Bug::LoseUpdates, &[Phenomenon::LostUpdate], Scratch::memory);
+    assert_found(Bug::LoseUpdates, &[Phenomenon::LostUpdate], Scratch::file);
+}
+
+#[test]
+fn writes_that_are_skewed() {
+    assert_found(Bug::SkewWrites, &[Phenomenon::WriteSkew], Scratch::memory);
+}
+
+#[test]
+fn phantoms() {
+    assert_found(Bug::MissPhantoms, &[Phenomenon::Phantom], Scratch::memory);
+}
+
+#[test]
+fn reads_of_what_is_never_committed() {
+    assert_found(Bug::WriteThrough, &[Phenomenon::AbortedRead], Scratch::memory);
+}
+
+#[test]
+fn reads_of_several_states() {
+    assert_found(Bug::ReadLatest, &[Phenomenon::ReadSkew], Scratch::memory);
+}
+
+#[test]
+fn commits_that_are_torn() {
+    assert_found(Bug::TearCommits, &[Phenomenon::ReadSkew], Scratch::memory);
+}
+
+#[test]
+fn reads_of_the_past() {
+    assert_found(Bug::BeginInThePast, &[Phenomenon::RealTime], Scratch::file);
+}
+
+#[test]
+fn commits_that_never_were() {
+    let phenomena = [Phenomenon::LostElement, Phenomenon::LostUpdate];
+    assert_found(Bug::AcknowledgeConflicts, &phenomena, Scratch::memory);
+}
+
+#[test]
+fn counts_that_are_not_asked_for_again() {
+    let found =
+        (1..=TRIES).any(|seed| most_seen(&Scratch::memory(), seed, 30, || plant(Bug::LoseUpdates)) > 5);
+    assert!(found, "there was always room");
+}
