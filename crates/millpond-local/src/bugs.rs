@@ -41,6 +41,9 @@ pub enum Bug {
     PublishBeforeRecord,
     SlotForgetsViews,
     TrustWhatLossesLeave,
+    ForgetRetained,
+    ForgetBeforeSync,
+    DropSharedSegments,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -13,7 +13,7 @@ use super::Engine;
 use crate::{
     log::{LogFile, LogPlace, Lost, PayloadRead, next_intact, parse, values_intact},
     manifest::Manifest,
-    read::MergeScan,
+    read::{Epochs, MergeScan},
     segment,
 };
 
@@ -44,8 +44,9 @@ impl Engine {
 
         // The whole of each live segment: what no record owns is not worth a word.
         let mut extents: BTreeMap<SegmentId, Vec<Extent>> = BTreeMap::new();
-        let mut scan = MergeScan::new(&state, Bound::Unbounded, Bound::Unbounded, state.epoch(), false, 0)
-            .in_spite_of_losses();
+        let epochs = Epochs::at(state.epoch());
+        let mut scan =
+            MergeScan::new(&state, Bound::Unbounded, Bound::Unbounded, epochs, false, 0).in_spite_of_losses();
         loop {
             match scan.advance() {
                 Ok(true) => {
