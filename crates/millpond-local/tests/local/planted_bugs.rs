@@ -186,6 +186,33 @@ fn rule_15_merges_keep_what_is_needed() {
     assert_noticed(Bug::DropTombstonesEarly, suite);
 }
 
+/// Keeps and lets go of epochs more often than anything else.
+fn keeping(driver: &mut Driver) {
+    for _ in 0..50 {
+        driver.commit(Durability::Async);
+        if driver.random.chance(250) {
+            driver.compact();
+        }
+    }
+}
+
+#[test]
+fn rule_15_what_records_keep_is_kept() {
+    assert_noticed(Bug::ForgetRetained, power_cuts);
+    assert_noticed(Bug::ForgetRetained, kills);
+    assert_noticed(Bug::ForgetBeforeSync, |seed| {
+        let sweep = Sweep { seed, points_max: 200, cuts: 4, two_processes: seed % 2 == 1 };
+        power_cut_sweep(&SUBJECT, &keeping, sweep)
+    });
+}
+
+#[test]
+fn rule_16_bytes_that_are_owned_again_stay() {
+    assert_noticed(Bug::DropSharedSegments, |_| {
+        sharing::bytes_are_moved_between_a_read_and_the_commit_that_owns_them_again().map(|()| 0)
+    });
+}
+
 #[test]
 fn rule_16_segment_bytes_move_with_their_pointers() {
     assert_noticed(Bug::MoveSegmentsWithoutPointers, suite);
