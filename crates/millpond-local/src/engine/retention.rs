@@ -104,7 +104,7 @@ impl Engine {
         let (start, end) = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
         if state.changed_since(start, end, state.manifest.horizon)? && !planted(Bug::ForgetBeforeSync) {
             // Was one let go? What it kept must not go before that is durable.
-            self.flush_now()?;
+            self.sync_to(self.applied.load(Ordering::Acquire))?;
         }
         Ok(Needed { tombstones_after, retained })
     }

@@ -12,7 +12,9 @@ use millpond_testkit::{
     },
 };
 
-use crate::{conformance::simulated, flips::spared, forks, log_space, salvage, sharing, subject::SUBJECT};
+use crate::{
+    conformance::simulated, flips::spared, forks, log_space, retention, salvage, sharing, subject::SUBJECT,
+};
 
 /// Runs `harness` with one seed after the other until it notices the bug.
 #[track_caller]
@@ -186,24 +188,11 @@ fn rule_15_merges_keep_what_is_needed() {
     assert_noticed(Bug::DropTombstonesEarly, suite);
 }
 
-/// Keeps and lets go of epochs more often than anything else.
-fn keeping(driver: &mut Driver) {
-    for _ in 0..50 {
-        driver.commit(Durability::Async);
-        if driver.random.chance(250) {
-            driver.compact();
-        }
-    }
-}
-
 #[test]
 fn rule_15_what_records_keep_is_kept() {
     assert_noticed(Bug::ForgetRetained, power_cuts);
     assert_noticed(Bug::ForgetRetained, kills);
-    assert_noticed(Bug::ForgetBeforeSync, |seed| {
-        let sweep = Sweep { seed, points_max: 200, cuts: 4, two_processes: seed % 2 == 1 };
-        power_cut_sweep(&SUBJECT, &keeping, sweep)
-    });
+    assert_noticed(Bug::ForgetBeforeSync, |_| retention::what_is_let_go_unsynced_is_whole().map(|()| 0));
 }
 
 #[test]
