@@ -26,6 +26,7 @@ from ._info import (
     Damage,
     PoolInfo,
     PoolSummary,
+    Snapshot,
     Statistics,
 )
 from ._millpond import (
@@ -33,6 +34,8 @@ from ._millpond import (
     Dict,
     DictIterator,
     DictRange,
+    Difference,
+    DiffIterator,
     Pool,
     Transaction,
     format_size,
@@ -41,7 +44,7 @@ from ._millpond import (
     version,
 )
 from ._streams import ValueReader, ValueWriter
-from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
 from .errors import (
     AlreadyExistsError,
     BusyError,
@@ -87,6 +90,8 @@ __all__ = [
     "DictRange",
     "DictValues",
     "Dicts",
+    "DiffIterator",
+    "Difference",
     "EpochGoneError",
     "Error",
     "ForkedError",
@@ -106,6 +111,8 @@ __all__ = [
     "PoolSummary",
     "Properties",
     "ReadOnlyError",
+    "Snapshot",
+    "Snapshots",
     "Statistics",
     "Transaction",
     "ValueReader",

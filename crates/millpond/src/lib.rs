@@ -67,7 +67,8 @@ pub use pool::{Pool, PoolOptions};
 pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};
 pub use size::{format_size, parse_size};
 pub use snapshot::{
-    Change, Diff, Difference, DifferentObject, Moment, Rollback, Snapshot, SnapshotRule, SnapshotSize,
+    Change, Diff, Difference, DifferentKey, DifferentObject, Moment, Rollback, Snapshot, SnapshotRule,
+    SnapshotSize,
 };
 pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;

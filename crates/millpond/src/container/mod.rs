@@ -357,6 +357,11 @@ impl Container {
         self.scope.is_some()
     }
 
+    /// Whether the handle shows the newest state, and not that of a snapshot or a transaction.
+    pub fn is_current(&self) -> bool {
+        !self.is_scoped()
+    }
+
     /// Whether the handle belongs to a transaction.
     pub fn is_in_transaction(&self) -> bool {
         self.scope.as_ref().is_some_and(|scope| scope.is_transaction())

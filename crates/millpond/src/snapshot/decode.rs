@@ -3,9 +3,13 @@
 //! Every data model's keys are told apart here. What a model keeps beside its users' keys (counters,
 //! records of the catalogue) is its own business, and no difference.
 
-use millpond_core::{Key, View};
+use bytes::Bytes;
+use millpond_core::{Epoch, Key, View};
 
-use crate::layout::{self, CATALOGUE, HEADER, Listing, ObjectId, Partition};
+use crate::{
+    layout::{self, CATALOGUE, HEADER, Listing, ObjectId, Partition},
+    object::{self, RecordKey},
+};
 
 /// The first byte of the partitions that are the container's own: which epochs are kept, where
 /// watchers stand. A difference doesn't show them, and a rollback doesn't change them.
@@ -26,8 +30,10 @@ pub(super) fn partition_of(key: &[u8]) -> Option<(&Partition, &[u8])> {
 pub(super) enum UserKey<'a> {
     /// The object itself: there while it lives.
     Object,
-    /// One of its keys.
-    Key(&'a [u8]),
+    /// An entry of a dictionary.
+    Entry(&'a [u8]),
+    /// A record of an object of dkeys and akeys.
+    Record(RecordKey),
 }
 
 /// Whose a key is and which, if it is a user's.
@@ -37,13 +43,20 @@ pub(super) fn decode(key: &[u8]) -> Option<(ObjectId, UserKey<'_>)> {
         return None;
     }
     let id = ObjectId::of_partition(partition);
-    if !id.is_dict() {
-        return Some((id, UserKey::Key(sort)));
+    if sort == HEADER {
+        return Some((id, UserKey::Object));
     }
-    match sort {
-        HEADER => Some((id, UserKey::Object)),
-        _ if layout::is_entry(sort) => Some((id, UserKey::Key(layout::user_key(sort)))),
-        _ => None,
+    match id.is_dict() {
+        true => layout::is_entry(sort).then(|| (id, UserKey::Entry(layout::user_key(sort)))),
+        false => object::key_of_record(id, sort).map(|record| (id, UserKey::Record(record))),
+    }
+}
+
+/// What a record of the past is to be written as, to be the same again.
+pub(super) fn restored(key: &[u8], version: Epoch, value: &Bytes) -> Bytes {
+    match partition_of(key) {
+        Some((partition, sort)) => object::restored_value(partition, sort, version, value),
+        None => value.clone(),
     }
 }
 

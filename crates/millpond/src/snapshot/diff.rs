@@ -3,19 +3,18 @@
 //! Only what was changed between the two is read, where the backend can tell; the older state is asked
 //! for those keys alone.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, ops::Range, sync::Arc};
 
-use millpond_core::{
-    At, ChangeCursor, Epoch, Error, ErrorKind, Extent, Key, Record, RecordRef, Result, View,
-};
+use bytes::Bytes;
+use millpond_core::{At, ChangeCursor, Epoch, Error, ErrorKind, Key, Record, RecordRef, Result, View};
 use serde::Serialize;
 
 use super::{
     Moment,
-    decode::{UserKey, decode, name_of, partition_of},
+    decode::{UserKey, decode, name_of, partition_of, restored},
     find,
 };
-use crate::{container::Container, layout::ObjectId};
+use crate::{container::Container, layout::ObjectId, object::ObjectKey};
 
 /// Changed keys that are looked up together.
 const KEYS_AT_A_TIME: usize = 128;
@@ -37,8 +36,25 @@ pub enum Change {
 pub enum DifferentObject {
     /// The dictionary of this name.
     Dict(Arc<str>),
-    /// Another object, by its id in hexadecimal digits.
-    Other(Arc<str>),
+    /// An object without a name.
+    Object(ObjectId),
+}
+
+/// A key that differs, of a dictionary or of another object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DifferentKey {
+    /// Of a dictionary.
+    Entry(Vec<u8>),
+    /// Of an object: a dkey and an akey.
+    Akey {
+        /// The dkey.
+        dkey: ObjectKey<'static>,
+        /// The akey.
+        akey: ObjectKey<'static>,
+        /// Of an array, records that were written or punched together; none for a single value, and
+        /// where the array itself was made or punched.
+        records: Option<Range<u64>>,
+    },
 }
 
 /// A key that differs between two states.
@@ -46,9 +62,8 @@ pub enum DifferentObject {
 pub struct Difference {
     /// Whose it is.
     pub object: DifferentObject,
-    /// The key; none where the object itself was created or destroyed. Of an object that isn't a
-    /// dictionary, the key as the index has it.
-    pub key: Option<Vec<u8>>,
+    /// The key; none where the object itself was created or destroyed.
+    pub key: Option<DifferentKey>,
     /// What became of it.
     pub change: Change,
 }
@@ -56,7 +71,8 @@ pub struct Difference {
 /// The differences between two states: in the order of objects' ids, and of keys within each.
 ///
 /// After an error about a damaged place the iterator goes on behind it. A key that was written again
-/// with the same value may count as changed, if the value is long.
+/// with the same value may count as changed, if the value is long. Of an array, extents are compared
+/// as they were written: ones that a compaction has merged count as changed too.
 pub struct Diff {
     older: Box<dyn View>,
     newer: Box<dyn View>,
@@ -102,7 +118,7 @@ impl Container {
 /// A changed key, with what it is in the newer state.
 struct Changed {
     key: Vec<u8>,
-    newer: Option<(Vec<u8>, Vec<Extent>)>,
+    newer: Option<Record>,
 }
 
 impl Diff {
@@ -121,8 +137,7 @@ impl Diff {
                 Ok(true) => {
                     let key = self.changes.key();
                     if decode(key).is_some() {
-                        let newer = self.changes.record();
-                        let newer = newer.map(|record| (record.value.to_vec(), record.extents.to_vec()));
+                        let newer = self.changes.record().map(owned);
                         changed.push(Changed { key: key.to_vec(), newer });
                     }
                 }
@@ -169,8 +184,8 @@ impl Diff {
             (None, None) => return Ok(None),
             (None, Some(_)) => Change::Added,
             (Some(_), None) => Change::Removed,
-            (Some(older), Some((value, extents))) => {
-                if is_same(older, RecordRef { version: older.version, value, extents }) {
+            (Some(older), Some(newer)) => {
+                if is_same(&changed.key, older, newer) {
                     return Ok(None);
                 }
                 Change::Changed
@@ -184,7 +199,12 @@ impl Diff {
         let Some((id, key)) = decode(&changed.key) else { return Ok(None) };
         let key = match key {
             UserKey::Object => None,
-            UserKey::Key(key) => Some(key.to_vec()),
+            UserKey::Entry(key) => Some(DifferentKey::Entry(key.to_vec())),
+            // It changes with the extents that come and go.
+            UserKey::Record(record) if record.is_header && change == Change::Changed => return Ok(None),
+            UserKey::Record(record) => {
+                Some(DifferentKey::Akey { dkey: record.dkey, akey: record.akey, records: record.records })
+            }
         };
         Ok(Some(Difference { object: self.object(id)?, key, change }))
     }
@@ -195,13 +215,14 @@ impl Diff {
         {
             return Ok(object.clone());
         }
-        let name = match name_of(&*self.newer, id)? {
-            None => name_of(&*self.older, id)?,
-            some => some,
+        let name = match (id.is_dict(), name_of(&*self.newer, id)?) {
+            (false, _) => None,
+            (true, None) => name_of(&*self.older, id)?,
+            (true, some) => some,
         };
         let object = match name {
             Some(name) => DifferentObject::Dict(name.into()),
-            None => DifferentObject::Other(id.to_string().into()),
+            None => DifferentObject::Object(id),
         };
         self.object = Some((id, object.clone()));
         Ok(object)
@@ -228,8 +249,23 @@ impl fmt::Debug for Diff {
 
 impl fmt::Display for DifferentObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Dict(name) | Self::Other(name)) = self;
-        f.write_str(name)
+        match self {
+            Self::Dict(name) => f.write_str(name),
+            Self::Object(id) => id.fmt(f),
+        }
+    }
+}
+
+/// Keys of dictionaries with what isn't printable escaped.
+impl fmt::Display for DifferentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(key) => key.escape_ascii().fmt(f),
+            Self::Akey { dkey, akey, records } => {
+                write!(f, "{dkey} {akey}")?;
+                records.as_ref().map_or(Ok(()), |records| write!(f, " {}..{}", records.start, records.end))
+            }
+        }
     }
 }
 
@@ -242,13 +278,23 @@ impl fmt::Display for Difference {
             Change::Removed => '-',
         };
         write!(f, "{sign} {}", self.object)?;
-        self.key.as_ref().map_or(Ok(()), |key| write!(f, " {}", key.escape_ascii()))
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, " {key}"))
     }
 }
 
-/// Whether two versions hold the same, as far as their records tell.
-pub(super) fn is_same(one: &Record, other: RecordRef<'_>) -> bool {
-    one.value == other.value && one.extents == other.extents
+/// Whether two versions of a key hold the same, as far as their records tell.
+pub(super) fn is_same(key: &[u8], one: &Record, other: &Record) -> bool {
+    one.extents == other.extents
+        && restored(key, one.version, &one.value) == restored(key, other.version, &other.value)
+}
+
+/// A record that a cursor shows, kept.
+pub(super) fn owned(record: RecordRef<'_>) -> Record {
+    Record {
+        version: record.version,
+        value: Bytes::copy_from_slice(record.value),
+        extents: record.extents.to_vec(),
+    }
 }
 
 /// A key of the index, in two parts again.

@@ -11,13 +11,13 @@
 use std::{collections::BTreeSet, thread, time::Duration};
 
 use millpond_core::{
-    At, Commit, Epoch, Error, ErrorKind, Key, KeyRange, Op, Outcome, Precondition, RETAINED, Record,
-    RecordRef, Result, View, Write,
+    At, Commit, Epoch, Error, ErrorKind, Key, KeyRange, Op, Outcome, Precondition, RETAINED, Record, Result,
+    View, Write,
 };
 
 use super::{
-    decode::outlives_rollback,
-    diff::{foreign, is_same, key_of},
+    decode::{outlives_rollback, restored},
+    diff::{foreign, is_same, key_of, owned},
     find, record,
 };
 use crate::{container::Container, environment, layout::Partition};
@@ -130,11 +130,7 @@ impl Undone {
             if outlives_rollback(changes.key()) {
                 continue;
             }
-            let record = changes.record().map(|record| Record {
-                version: record.version,
-                value: record.value.to_vec().into(),
-                extents: record.extents.to_vec(),
-            });
+            let record = changes.record().map(owned);
             current.push((changes.key().to_vec(), record));
             if current.len() == KEYS_AT_A_TIME {
                 undone.add(&*then, std::mem::take(&mut current))?;
@@ -150,14 +146,13 @@ impl Undone {
         for ((key, now), then) in current.into_iter().zip(before) {
             let same = match (&now, &then) {
                 (None, None) => true,
-                (Some(now), Some(then)) => is_same(
-                    then,
-                    RecordRef { version: now.version, value: &now.value, extents: &now.extents },
-                ),
+                (Some(now), Some(then)) => is_same(&key, then, now),
                 _ => false,
             };
             if !same {
                 self.partitions.extend(key.first_chunk::<18>());
+                let then =
+                    then.map(|then| Record { value: restored(&key, then.version, &then.value), ..then });
                 self.keys.push((key, then));
             }
         }

@@ -2,11 +2,12 @@
 
 mod deaths;
 mod model;
+mod objects;
 mod processes;
 
 use millpond::{
-    Change, Container, ContainerOptions, DifferentObject, Epoch, ErrorKind, OpenOptions, Result,
-    TransactionOptions,
+    Change, Container, ContainerOptions, DifferentKey, DifferentObject, Epoch, ErrorKind, OpenOptions,
+    Result, TransactionOptions,
 };
 
 use crate::scratch::{Scratch, noise, refused};
@@ -207,7 +208,7 @@ fn differences_are_told_by_dictionary_and_key(scratch: &Scratch) {
     assert!(from < to);
     let first = diff.map(|difference| difference.expect("read")).next().expect("a difference");
     assert_eq!(first.object, DifferentObject::Dict("two".into()));
-    assert_eq!((first.key.as_deref(), first.change), (Some(&b"added"[..]), Change::Added));
+    assert_eq!((first.key, first.change), (Some(DifferentKey::Entry(b"added".to_vec())), Change::Added));
 }
 
 fn differences_of_dictionaries_that_come_and_go(scratch: &Scratch) {
