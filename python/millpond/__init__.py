@@ -29,6 +29,7 @@ from ._info import (
     Operations,
     PoolInfo,
     PoolSummary,
+    Snapshot,
     Statistics,
 )
 from ._millpond import (
@@ -36,6 +37,8 @@ from ._millpond import (
     Dict,
     DictIterator,
     DictRange,
+    Difference,
+    DiffIterator,
     Pool,
     Transaction,
     format_size,
@@ -44,7 +47,7 @@ from ._millpond import (
     version,
 )
 from ._streams import ValueReader, ValueWriter
-from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
 from .errors import (
     AlreadyExistsError,
     BusyError,
@@ -90,6 +93,8 @@ __all__ = [
     "DictRange",
     "DictValues",
     "Dicts",
+    "DiffIterator",
+    "Difference",
     "EpochGoneError",
     "Error",
     "ForkedError",
@@ -112,6 +117,8 @@ __all__ = [
     "PoolSummary",
     "Properties",
     "ReadOnlyError",
+    "Snapshot",
+    "Snapshots",
     "Statistics",
     "Transaction",
     "ValueReader",

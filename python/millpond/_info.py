@@ -21,6 +21,7 @@ __all__ = [
     "Operations",
     "PoolInfo",
     "PoolSummary",
+    "Snapshot",
     "Statistics",
 ]
 
@@ -179,6 +180,19 @@ class CheckReport:
         return not self.damages
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state of a container that stays readable.
+
+    Its rule is the one that made it; one that was made by name has none, and no rule destroys it.
+    """
+
+    name: str
+    epoch: int
+    created: datetime
+    rule: str | None
+
+
 def pool_summaries(text: str) -> list[PoolSummary]:
     return [_record(PoolSummary, item) for item in json.loads(text)]
 
@@ -217,6 +231,22 @@ def check_report(text: str) -> CheckReport:
     item = json.loads(text)
     places = {name: [_record(Damage, one) for one in item[name]] for name in ("damages", "repaired")}
     return _record(CheckReport, {**item, **places})
+
+
+def snapshot(text: str) -> Snapshot:
+    return _snapshot(json.loads(text))
+
+
+def snapshots(text: str) -> dict[str, Snapshot]:
+    return {item["name"]: _snapshot(item) for item in json.loads(text)}
+
+
+def snapshot_sizes(text: str) -> dict[str, int]:
+    return {item["name"]: item["bytes"] for item in json.loads(text)}
+
+
+def _snapshot(item: dict[str, Any]) -> Snapshot:
+    return _record(Snapshot, {**item, "created": item["created_millis"] / 1000})
 
 
 def _record(kind: type[_T], item: dict[str, Any]) -> _T:

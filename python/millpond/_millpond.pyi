@@ -10,15 +10,25 @@ from uuid import UUID
 
 from typing_extensions import Buffer, TypeVar
 
-from ._info import CheckReport, ContainerInfo, ContainerSummary, Metrics, PoolInfo, PoolSummary
+from ._info import (
+    CheckReport,
+    ContainerInfo,
+    ContainerSummary,
+    Metrics,
+    PoolInfo,
+    PoolSummary,
+    Snapshot,
+)
 from ._streams import ValueReader, ValueWriter
-from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
 
 __all__ = [
     "Container",
     "Dict",
     "DictIterator",
     "DictRange",
+    "DiffIterator",
+    "Difference",
     "NativeReader",
     "NativeWriter",
     "Pool",
@@ -348,6 +358,73 @@ class Container:
             ConflictError: If others were faster each time.
         """
 
+    def snapshot(self, name: str | None = None) -> Snapshot:
+        """Keeps the state just after this call readable, until the snapshot is destroyed.
+
+        Args:
+            name: Its name, of 1 to 512 bytes, which isn't a number. Without one it is named by the time,
+                and made by the container's rule, its property ``snapshot-keep``: older ones that the rule
+                doesn't keep are destroyed with it.
+
+        Raises:
+            AlreadyExistsError: If there is one of that name.
+            InvalidArgumentError: If no name is given, and the container has no rule.
+        """
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The container's snapshots, as a mapping of names, the oldest first."""
+
+    def _snapshots(self) -> builtins.dict[str, Snapshot]: ...
+    def _snapshot_sizes(self) -> builtins.dict[str, int]: ...
+    def destroy_snapshot(self, name: str) -> None:
+        """Lets go of a snapshot.
+
+        What only it held comes back when the container is compacted.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    def at(self, moment: str | int, /) -> Container:
+        """The container as it was, for reading only.
+
+        Args:
+            moment: The name of a snapshot; or an epoch, whose state may go at any time unless a
+                snapshot keeps it.
+
+        Raises:
+            NotFoundError: If there is no snapshot of that name; later, once it is destroyed.
+            EpochGoneError: If the state at that epoch is no longer kept.
+        """
+
+    def diff(self, since: str | int, until: str | int | None = None, /) -> DiffIterator:
+        """What was added, changed and removed from one state to another, or to now.
+
+        It costs what differs, not what there is, and little memory::
+
+            for difference in container.diff("monday", "tuesday"):
+                print(difference.change, difference.dict, difference.key)
+
+        Args:
+            since: The name of a snapshot, or an epoch.
+            until: Another one; now by default.
+
+        Raises:
+            NotFoundError: If there is no snapshot of that name.
+            EpochGoneError: If the state at an epoch is no longer kept.
+        """
+
+    def rollback(self, name: str) -> int:
+        """Gives every object and key what it had at a snapshot, all at once.
+
+        Snapshots stay: take one before, to be able to undo it. Answers the epoch of the commit.
+
+        Raises:
+            NotFoundError: If there is no snapshot of that name.
+            ConflictError: If others who write were faster each time; nothing has changed then.
+        """
+
     @property
     def dicts(self) -> Dicts:
         """The container's dictionaries, as a mapping of names."""
@@ -618,6 +695,45 @@ class NativeWriter:
 
     def discard(self) -> None:
         """Forgets what was written."""
+
+@final
+class Difference:
+    """A key that differs between two states of a container."""
+
+    @property
+    def change(self) -> Literal["added", "changed", "removed"]:
+        """What became of it: ``"added"``, ``"changed"`` or ``"removed"``."""
+
+    @property
+    def dict(self) -> str | None:
+        """The name of the dictionary, if it is one's."""
+
+    @property
+    def object(self) -> str | None:
+        """The id of the object in hexadecimal digits, if it isn't a dictionary."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key of a dictionary; None where the dictionary itself was created or destroyed."""
+
+    @property
+    def dkey(self) -> bytes | int | None:
+        """The dkey of another object."""
+
+    @property
+    def akey(self) -> bytes | int | None:
+        """The akey of another object."""
+
+    @property
+    def records(self) -> tuple[int, int] | None:
+        """Of an array, the first of the records and the one behind the last."""
+
+@final
+class DiffIterator:
+    """Iterates over the differences between two states, in bounded memory."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Difference: ...
 
 @final
 class Transaction:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 from .errors import InvalidArgumentError, KeyNotFound, NotFoundError
 
 if TYPE_CHECKING:
+    from ._info import Snapshot
     from ._millpond import Container, Dict
 
-__all__ = ["Attributes", "DictItems", "DictKeys", "DictValues", "Dicts", "Properties"]
+__all__ = ["Attributes", "DictItems", "DictKeys", "DictValues", "Dicts", "Properties", "Snapshots"]
 
 
 class DictKeys(KeysView[bytes]):
@@ -96,6 +97,41 @@ class Dicts(Mapping[str, "Dict"]):
 
     def __repr__(self) -> str:
         return f"<dictionaries of {self._container.url}: {', '.join(self) or 'none'}>"
+
+
+class Snapshots(Mapping[str, "Snapshot"]):
+    """The snapshots of a container by name, the oldest first. Deleting one destroys it."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    def __getitem__(self, name: str) -> Snapshot:
+        try:
+            return self._container._snapshots()[name]
+        except KeyError:
+            raise KeyNotFound(name, f"the snapshots of {self._container.url}") from None
+
+    def __delitem__(self, name: str) -> None:
+        try:
+            self._container.destroy_snapshot(name)
+        except NotFoundError:
+            raise KeyNotFound(name, f"the snapshots of {self._container.url}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._container._snapshots())
+
+    def __len__(self) -> int:
+        return len(self._container._snapshots())
+
+    def sizes(self) -> dict[str, int]:
+        """About how many bytes would come back if a snapshot alone were destroyed, by name.
+
+        Reads all that was changed since the oldest one.
+        """
+        return self._container._snapshot_sizes()
+
+    def __repr__(self) -> str:
+        return f"<snapshots of {self._container.url}: {', '.join(self) or 'none'}>"
 
 
 class _Described(Protocol):

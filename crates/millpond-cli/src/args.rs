@@ -17,6 +17,7 @@ use crate::{
     health::HealthCommand,
     output::Output,
     pool::PoolCommand,
+    snapshot::SnapshotCommand,
     version::VersionCommand,
 };
 
@@ -71,6 +72,11 @@ enum Noun {
         #[command(subcommand)]
         command: DictCommand,
     },
+    /// Keep states of a container, compare them, and go back to one.
+    Snapshot {
+        #[command(subcommand)]
+        command: SnapshotCommand,
+    },
     /// Look whether all is well.
     Health {
         #[command(subcommand)]
@@ -105,6 +111,7 @@ impl Noun {
             Noun::Pool { command } => command.run(output),
             Noun::Container { command } => command.run(output),
             Noun::Dict { command } => command.run(output),
+            Noun::Snapshot { command } => command.run(output),
             Noun::Health { command } => command.run(output),
             Noun::Version(command) => command.run(output),
             Noun::Completions(command) => command.run(output),

@@ -20,6 +20,7 @@ mod health;
 mod names;
 mod output;
 mod pool;
+mod snapshot;
 mod streams;
 mod version;
 

@@ -2,12 +2,16 @@
 
 use bytes::Bytes;
 
-use crate::{Epoch, Extent, Key, KeyRange, Result};
+use crate::{Epoch, Error, ErrorKind, Extent, Key, KeyRange, Result};
 
 /// An ordered, versioned key space.
 ///
 /// Commits are atomic and serializable: each takes effect at one epoch, all of it or none, and
 /// only if its preconditions hold at that moment. Any number of threads may call at once.
+///
+/// A past epoch stays readable while a view is open on it in the process that would forget it, and
+/// for as long as a record of the partition [`RETAINED`](crate::RETAINED) has it as its version: such
+/// a record keeps the state just after the commit that put it.
 pub trait Index: Send + Sync {
     /// Applies `commit` at one epoch, or reports the precondition that does not hold.
     ///
@@ -59,12 +63,6 @@ pub trait Index: Send + Sync {
     /// Makes every commit that was visible when it was called survive a loss of power; answers
     /// the epoch up to which that now holds.
     fn flush(&self) -> Result<Epoch>;
-
-    /// Replaces the set of past epochs that stay readable although no view is open on them.
-    ///
-    /// # Errors
-    /// `EpochGone` when one of them is no longer kept; the set is then unchanged.
-    fn retain(&self, epochs: &[Epoch]) -> Result<()>;
 }
 
 /// What to commit, all of it or none.
@@ -155,7 +153,9 @@ pub enum Op<'a> {
     Put {
         /// At most [`RECORD_VALUE_BYTES_MAX`](crate::limits::RECORD_VALUE_BYTES_MAX) bytes.
         value: &'a [u8],
-        /// The bulk bytes that the record makes reachable.
+        /// The bulk bytes that the record makes reachable: what a writer has finished, or what a
+        /// version of a record owns that some view shows. Then both own them. A commit answers
+        /// `EpochGone`, and changes nothing, where the bytes have been moved or reclaimed since.
         extents: &'a [Extent],
     },
     /// Removes the record. Removing an absent one is no error.
@@ -247,6 +247,24 @@ pub trait View: Send + Sync {
     fn counter(&self, key: Key<'_>) -> Result<i64> {
         Ok(self.get(key)?.map_or(0, |record| record.counter()))
     }
+
+    /// What became of every key whose newest version in this view is newer than `since`: of all
+    /// partitions, or of the keys whose [concatenation](Key::concat) begins with `prefix`. It costs
+    /// what was changed, not what there is, where a backend can tell. With [`Epoch::ZERO`] it walks
+    /// over everything that the view shows.
+    ///
+    /// A key that exists neither at `since` nor in the view may be reported as gone, or not at all.
+    ///
+    /// # Errors
+    /// `EpochGone` when the state at `since` is no longer kept, since deletions may be forgotten;
+    /// `InvalidArgument` for one that is newer than the view, and where a view can't tell.
+    fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {
+        let _ = (since, prefix);
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "this view can't tell what was changed in it: use one of the container",
+        ))
+    }
 }
 
 /// Which way a scan goes.
@@ -271,6 +289,21 @@ pub trait Cursor: Send {
 
     /// The current record. Panics before the first `advance`.
     fn record(&self) -> RecordRef<'_>;
+}
+
+/// Walks over the changed keys of a view, in the order of their concatenations. It begins before
+/// the first one, and goes on behind what could not be read, as a [`Cursor`] does.
+pub trait ChangeCursor: Send {
+    /// Goes to the next changed key; false at the end.
+    fn advance(&mut self) -> Result<bool>;
+
+    /// The partition and the sort key of the current key, in one piece. Panics before the first
+    /// `advance`.
+    fn key(&self) -> &[u8];
+
+    /// The record that the view shows, or nothing where the key is gone. Panics before the first
+    /// `advance`.
+    fn record(&self) -> Option<RecordRef<'_>>;
 }
 
 /// A record of the index.

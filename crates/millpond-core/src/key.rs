@@ -5,6 +5,10 @@
 
 use std::ops::Bound;
 
+/// The partition whose records keep past epochs readable: each of them the epoch of the commit that
+/// put it, for as long as the record exists. What sort keys and values mean is up to the data model.
+pub const RETAINED: &[u8; 18] = b"\xFF\xFF\xFF\xFFretained\0\0\0\0\0\0";
+
 /// A key of the index: what is placed together, and the order within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<'a> {

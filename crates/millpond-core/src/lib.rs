@@ -20,10 +20,10 @@ mod store;
 pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
 pub use index::{
-    At, Commit, Cursor, Direction, Durability, Index, Op, Outcome, Precondition, Record, RecordRef, View,
-    Write, WriteStream,
+    At, ChangeCursor, Commit, Cursor, Direction, Durability, Index, Op, Outcome, Precondition, Record,
+    RecordRef, View, Write, WriteStream,
 };
-pub use key::{Key, KeyRange};
+pub use key::{Key, KeyRange, RETAINED};
 pub use label::Label;
 pub use segments::{Extent, SegmentId, SegmentWriter, Segments};
 pub use store::{

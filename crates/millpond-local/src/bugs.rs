@@ -47,6 +47,9 @@ pub enum Bug {
     IndexOfTwoLevels,
     CloseBesideThread,
     ForgetSyncWaiters,
+    ForgetRetained,
+    ForgetBeforeSync,
+    DropSharedSegments,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -154,10 +154,6 @@ impl Index for LocalStore {
     fn flush(&self) -> Result<Epoch> {
         self.engine()?.flush_now()
     }
-
-    fn retain(&self, epochs: &[Epoch]) -> Result<()> {
-        self.writable()?.retain_epochs(epochs)
-    }
 }
 
 impl Segments for LocalStore {

@@ -21,6 +21,8 @@
 //!   names (runs, and the log up to its first file) was synced before (rule 13).
 //! - It is replaced only under the maintenance lock, or by one who is alone.
 //! - Every record before the first log file is in a run.
+//! - The horizon and the retained epochs say which past states the runs named beside them hold whole,
+//!   so that a state of the container answers for the past from its own manifest alone.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -61,6 +63,8 @@ pub(crate) struct Manifest {
     pub(crate) clean_end: u64,
     /// Epochs below it, except retained ones, may no longer be whole.
     pub(crate) horizon: Epoch,
+    /// Epochs below the horizon that the runs hold whole all the same, ascending: those that a record
+    /// of [`RETAINED`](millpond_core::RETAINED) kept when versions were dropped last.
     pub(crate) retained: Vec<Epoch>,
     /// Newest first.
     pub(crate) runs: Vec<RunEntry>,
@@ -106,6 +110,28 @@ impl Manifest {
             segments: BTreeMap::new(),
             superseded_records: 0,
         }
+    }
+
+    /// # Errors
+    /// `EpochGone` when the state at `epoch` may no longer be whole.
+    pub(crate) fn check_readable(&self, epoch: Epoch) -> Result<()> {
+        if epoch >= self.horizon || self.retained.contains(&epoch) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::EpochGone,
+            format!(
+                "the state at epoch {epoch} is no longer kept; whole states are kept from epoch {} on, and where a snapshot was taken",
+                self.horizon
+            ),
+        ))
+    }
+
+    /// Versions older than `horizon` were dropped, but for those that `retained` see.
+    pub(crate) fn raise_horizon(&mut self, horizon: Epoch, retained: &[Epoch]) {
+        self.horizon = self.horizon.max(horizon);
+        // What is above it needs no word, and may yet be lost with the commit that it comes from.
+        self.retained = retained.iter().copied().filter(|epoch| *epoch < self.horizon).collect();
     }
 
     /// Adds to (or, with a negative number, takes from) a segment's live bytes.

@@ -191,6 +191,19 @@ impl SegmentPool {
         inner.readers.remove(&segment);
     }
 
+    /// The segments of those extents that aren't fresh from a writer of this process.
+    pub(crate) fn not_pending<'a>(&self, extents: impl Iterator<Item = &'a Extent>) -> BTreeSet<SegmentId> {
+        let mut extents = extents.peekable();
+        if extents.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let inner = self.inner();
+        let is_pending = |extent: &&Extent| {
+            inner.pending.get(&extent.segment).is_some_and(|offsets| offsets.contains(&extent.offset))
+        };
+        extents.filter(|extent| !is_pending(extent)).map(|extent| extent.segment).collect()
+    }
+
     /// These extents are committed, or given up.
     pub(crate) fn committed(&self, extents: impl Iterator<Item = Extent>) {
         let mut extents = extents.peekable();
@@ -230,7 +243,11 @@ impl SegmentPool {
             if own && values.is_none() {
                 continue;
             }
-            let synced = self.reader(segment).and_then(|reader| reader.sync());
+            let synced = match self.reader_of_extents(segment) {
+                // What isn't there has nothing to lose.
+                Err(error) if error.kind() == ErrorKind::EpochGone => return Err(error),
+                other => other.and_then(|reader| reader.sync()),
+            };
             let mut inner = self.inner();
             if synced.is_err() {
                 inner.failed.insert(segment);
@@ -294,11 +311,15 @@ impl SegmentPool {
     }
 
     pub(crate) fn read(&self, extent: &Extent, offset: u64, into: &mut [u8]) -> Result<()> {
-        let reader = self.reader(extent.segment).map_err(|error| match error.kind() {
+        self.reader_of_extents(extent.segment)?.read(extent, offset, into)
+    }
+
+    /// A reader for whoever holds extents of the segment, which may have been reclaimed since.
+    fn reader_of_extents(&self, segment: SegmentId) -> Result<Arc<SegmentReader>> {
+        self.reader(segment).map_err(|error| match error.kind() {
             ErrorKind::NotFound => error.with_kind(ErrorKind::EpochGone),
             _ => error,
-        })?;
-        reader.read(extent, offset, into)
+        })
     }
 }
 

@@ -336,6 +336,11 @@ impl Tail {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether records of this tail point to the segment.
+    pub(crate) fn points_to(&self, segment: SegmentId) -> bool {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).contains_key(&segment)
+    }
+
     /// How many keys have records.
     pub(crate) fn keys(&self) -> usize {
         self.records().slots.len()
@@ -366,21 +371,24 @@ impl Tail {
             && self.in_order().range(start, end).any(|(_, versions)| versions.newest.epoch > since)
     }
 
-    /// Up to `most` keys of the range with their version as of `at`, from its start, or from its
-    /// end if `backward`. Keys without such a version are left out; the flag says whether the
-    /// range went on.
+    /// Up to `most` keys of the range with their version as of the end of `epochs`, from its start, or
+    /// from its end if `backward`. Keys without such a version, or where it is no newer than the start
+    /// of `epochs`, are left out; the flag says whether the range went on.
     pub(crate) fn page(
         &self,
         start: Bound<&[u8]>,
         end: Bound<&[u8]>,
-        at: Epoch,
+        (since, at): (Epoch, Epoch),
         backward: bool,
         most: usize,
         out: &mut Vec<(Bytes, Version)>,
     ) -> bool {
         let records = self.in_order();
         let range = records.range(start, end);
-        let pick = |(key, versions): (&Bytes, &Versions)| Some((key.clone(), versions.at(at)?.clone()));
+        let pick = |(key, versions): (&Bytes, &Versions)| {
+            let version = versions.at(at).filter(|version| version.epoch > since)?;
+            Some((key.clone(), version.clone()))
+        };
         if backward {
             out.extend(range.rev().filter_map(pick).take(most));
         } else {

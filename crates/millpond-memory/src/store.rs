@@ -10,7 +10,7 @@ use crate::{
     account::Purpose,
     commit,
     handle::Handle,
-    sync::{lock, read, write},
+    sync::{read, write},
     view,
 };
 
@@ -102,24 +102,5 @@ impl Index for MemoryStore {
 
     fn flush(&self) -> Result<Epoch> {
         self.epoch()
-    }
-
-    fn retain(&self, epochs: &[Epoch]) -> Result<()> {
-        self.handle.check_writable()?;
-        let shared = &self.handle.shared;
-        let table = &mut *write(&shared.table);
-        {
-            let views = lock(&shared.views);
-            let kept = |epoch: &Epoch| {
-                *epoch == table.newest || table.retained.contains(epoch) || views.contains_key(epoch)
-            };
-            if let Some(epoch) = epochs.iter().find(|epoch| !kept(epoch)) {
-                return Err(view::gone(*epoch));
-            }
-        }
-        table.retained = epochs.iter().copied().collect();
-        let needed = shared.needed(table);
-        table.prune(&needed);
-        Ok(())
     }
 }

@@ -19,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use millpond_core::{Epoch, Extent, Key, KeyRange, Record};
+use millpond_core::{Epoch, Extent, Key, KeyRange, RETAINED, Record};
 
 use crate::{account::Charge, segments::Bulk};
 
@@ -106,7 +106,7 @@ pub(crate) struct Partition {
 pub(crate) struct Table {
     /// The epoch of the newest commit.
     pub(crate) newest: Epoch,
-    /// Epochs that stay readable without a view.
+    /// The versions of the records that keep them readable.
     pub(crate) retained: BTreeSet<Epoch>,
     /// How many versions there are, tombstones included.
     pub(crate) versions: u64,
@@ -151,6 +151,39 @@ impl Table {
         Some(partition.records.range::<[u8], _>(bounds).map(|(sort, chain)| (&**sort, chain)))
     }
 
+    /// The chains in the order of partitions and sort keys, whose concatenation begins with `prefix`,
+    /// behind the one of `after`; each with its partition and sort key.
+    pub(crate) fn from(
+        &self,
+        after: Option<(&[u8], &[u8])>,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = (&[u8], &[u8], &Chain)> {
+        let first = after.map_or(Bound::Unbounded, |(partition, _)| Bound::Included(partition));
+        let partitions = self.partitions.range::<[u8], _>((first, Bound::Unbounded));
+        let prefix = prefix.to_vec();
+        let after = after.map(|(partition, sort)| (partition.to_vec(), sort.to_vec()));
+        partitions
+            .filter({
+                let prefix = prefix.clone();
+                move |(partition, _)| {
+                    let shared = partition.len().min(prefix.len());
+                    partition[..shared] == prefix[..shared]
+                }
+            })
+            .flat_map(move |(partition, records)| {
+                let rest = prefix.get(partition.len()..).unwrap_or_default().to_vec();
+                let start = match &after {
+                    Some((last, sort)) if **last == **partition => Bound::Excluded(sort.clone()),
+                    _ => Bound::Included(rest.clone()),
+                };
+                let records =
+                    records.records.range::<[u8], _>((start.as_ref().map(Vec::as_slice), Bound::Unbounded));
+                records
+                    .take_while(move |(sort, _)| sort.starts_with(&rest))
+                    .map(move |(sort, chain)| (&**partition, &**sort, chain))
+            })
+    }
+
     /// Whether a key of the range changed after `since`, or may have.
     pub(crate) fn changed(&self, range: &KeyRange<'_>, since: Epoch) -> bool {
         let forgotten = self.partitions.get(range.partition).map_or(self.forgotten, |p| p.forgotten);
@@ -169,6 +202,23 @@ impl Table {
     ) {
         if stored.is_none() && self.chain(key).is_none() {
             return;
+        }
+        if key.partition == RETAINED {
+            if let Some(before) = self.live(key).map(|version| version.epoch) {
+                // Several of one commit share its epoch.
+                let range = KeyRange::all(RETAINED);
+                let shared = self.range(&range).is_some_and(|mut chains| {
+                    chains.any(|(sort, chain)| {
+                        sort != key.sort && chain.newest.epoch == before && chain.newest.stored.is_some()
+                    })
+                });
+                if !shared {
+                    self.retained.remove(&before);
+                }
+            }
+            if stored.is_some() {
+                self.retained.insert(epoch);
+            }
         }
         // A partition that comes back has to remember what was forgotten while it was gone.
         let forgotten = self.forgotten;

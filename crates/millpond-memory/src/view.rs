@@ -5,7 +5,8 @@
 use std::{collections::VecDeque, ops::Bound, sync::Arc};
 
 use millpond_core::{
-    At, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, RecordRef, Result, View,
+    At, ChangeCursor, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, RecordRef, Result,
+    View,
 };
 
 use crate::{
@@ -46,6 +47,11 @@ impl Drop for Pin {
 
 /// Opens a view.
 pub(crate) fn open(handle: &Arc<Handle>, at: At) -> Result<Box<dyn View>> {
+    Ok(Box::new(MemoryView { pin: pin(handle, at)? }))
+}
+
+/// Keeps an epoch readable.
+fn pin(handle: &Arc<Handle>, at: At) -> Result<Arc<Pin>> {
     handle.check_open()?;
     let shared = &handle.shared;
     let table = read(&shared.table);
@@ -67,11 +73,10 @@ pub(crate) fn open(handle: &Arc<Handle>, at: At) -> Result<Box<dyn View>> {
         }
     };
     *views.entry(epoch).or_insert(0) += 1;
-    let pin = Arc::new(Pin { handle: Arc::clone(handle), epoch });
-    Ok(Box::new(MemoryView { pin }))
+    Ok(Arc::new(Pin { handle: Arc::clone(handle), epoch }))
 }
 
-pub(crate) fn gone(epoch: Epoch) -> Error {
+fn gone(epoch: Epoch) -> Error {
     Error::new(ErrorKind::EpochGone, format!("the state at epoch {epoch} is no longer kept"))
 }
 
@@ -107,6 +112,86 @@ impl View for MemoryView {
             current: None,
             exhausted: false,
         }))
+    }
+
+    fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {
+        self.pin.handle.check_open()?;
+        if since > self.pin.epoch {
+            let message = format!("epoch {since} comes after the view, which is of epoch {}", self.pin.epoch);
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        // Held by the cursor, so that no deletion is forgotten while it walks.
+        let since = if since == Epoch::ZERO { None } else { Some(pin(&self.pin.handle, At::Epoch(since))?) };
+        Ok(Box::new(Changes {
+            pin: Arc::clone(&self.pin),
+            since,
+            prefix: prefix.into(),
+            after: None,
+            ahead: VecDeque::new(),
+            current: None,
+            exhausted: false,
+        }))
+    }
+}
+
+/// What was changed since an epoch.
+struct Changes {
+    pin: Arc<Pin>,
+    since: Option<Arc<Pin>>,
+    prefix: Box<[u8]>,
+    /// The last key that was looked at.
+    after: Option<(Vec<u8>, Vec<u8>)>,
+    ahead: VecDeque<(Vec<u8>, Option<Record>)>,
+    current: Option<(Vec<u8>, Option<Record>)>,
+    exhausted: bool,
+}
+
+impl Changes {
+    /// Looks at the next keys; those that were changed are ahead then.
+    fn refill(&mut self) {
+        let table = read(&self.pin.handle.shared.table);
+        let since = self.since.as_ref().map_or(Epoch::ZERO, |since| since.epoch);
+        let after = self.after.take();
+        let mut seen = 0;
+        let borrowed = after.as_ref().map(|(partition, sort)| (&partition[..], &sort[..]));
+        for (partition, sort, chain) in table.from(borrowed, &self.prefix).take(CURSOR_RECORDS) {
+            seen += 1;
+            if let Some(version) = chain.at(self.pin.epoch)
+                && version.epoch > since
+                && (self.since.is_some() || version.stored.is_some())
+            {
+                self.ahead.push_back(([partition, sort].concat(), version.record()));
+            }
+            self.after = Some((partition.to_vec(), sort.to_vec()));
+        }
+        self.exhausted = seen < CURSOR_RECORDS;
+    }
+
+    fn at(&self) -> &(Vec<u8>, Option<Record>) {
+        self.current.as_ref().expect("a cursor shows a key only after advance() answered true")
+    }
+}
+
+impl ChangeCursor for Changes {
+    fn advance(&mut self) -> Result<bool> {
+        self.pin.handle.check_open()?;
+        while self.ahead.is_empty() && !self.exhausted {
+            self.refill();
+        }
+        self.current = self.ahead.pop_front();
+        Ok(self.current.is_some())
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.at().0
+    }
+
+    fn record(&self) -> Option<RecordRef<'_>> {
+        self.at().1.as_ref().map(|record| RecordRef {
+            version: record.version,
+            value: &record.value,
+            extents: &record.extents,
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     handle::Handle,
     package,
     pool::Pool,
+    snapshot::{DiffIterator, MomentArgument},
     transaction::Transaction,
 };
 
@@ -154,6 +155,60 @@ impl Container {
         durability: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         package::transactions(slf.py())?.getattr("run")?.call1((slf, function, retries, durability))
+    }
+
+    /// Keeps the state just after this call readable, until the snapshot is destroyed.
+    #[pyo3(signature = (name=None))]
+    fn snapshot<'py>(&self, py: Python<'py>, name: Option<&str>) -> Result<Bound<'py, PyAny>> {
+        let snapshot = py.detach(|| match name {
+            Some(name) => self.inner.snapshot(name),
+            None => self.inner.snapshot_by_rule(),
+        })?;
+        package::answer(py, "snapshot", &snapshot)
+    }
+
+    /// The container's snapshots, as a mapping of names, the oldest first.
+    #[getter]
+    fn snapshots<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Snapshots")?.call1((slf,))
+    }
+
+    fn _snapshots<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let snapshots = py.detach(|| self.inner.snapshots())?;
+        package::answer(py, "snapshots", &snapshots)
+    }
+
+    fn _snapshot_sizes<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let sizes = py.detach(|| self.inner.snapshot_sizes())?;
+        package::answer(py, "snapshot_sizes", &sizes)
+    }
+
+    /// Lets go of a snapshot.
+    fn destroy_snapshot(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.destroy_snapshot(name))?)
+    }
+
+    /// The container as it was, for reading only.
+    #[pyo3(signature = (moment, /))]
+    fn at(&self, py: Python<'_>, moment: MomentArgument) -> Result<Self> {
+        Ok(Self::new(py.detach(|| self.inner.at(moment.moment()))?))
+    }
+
+    /// What was added, changed and removed from one state to another, or to now.
+    #[pyo3(signature = (since, until=None, /))]
+    fn diff(
+        &self,
+        py: Python<'_>,
+        since: MomentArgument,
+        until: Option<MomentArgument>,
+    ) -> Result<DiffIterator> {
+        let until = until.as_ref().map_or(millpond::Moment::Now, MomentArgument::moment);
+        Ok(DiffIterator::new(py.detach(|| self.inner.diff(since.moment(), until))?))
+    }
+
+    /// Gives every object and key what it had at a snapshot, all at once.
+    fn rollback(&self, py: Python<'_>, name: &str) -> Result<u64> {
+        Ok(py.detach(|| self.inner.rollback(name))?.epoch.0)
     }
 
     /// The container's dictionaries, as a mapping of names.

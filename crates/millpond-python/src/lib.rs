@@ -23,6 +23,7 @@ mod pool;
 mod range;
 mod reader;
 mod sizes;
+mod snapshot;
 mod transaction;
 mod value;
 mod writer;
@@ -43,6 +44,7 @@ mod native {
         range::DictRange,
         reader::NativeReader,
         sizes::{format_size, home, parse_size, version},
+        snapshot::{DiffIterator, Difference},
         transaction::Transaction,
         writer::NativeWriter,
     };

@@ -63,10 +63,15 @@ pub fn answer<'py>(py: Python<'py>, maker: &str, answer: &impl Serialize) -> Res
 }
 
 /// # Errors
-/// `NotSupported` for a handle of a transaction, which is this process's alone.
+/// `NotSupported` for a handle of a transaction, which is this process's alone, and for one at a
+/// snapshot.
 pub fn outside_of_transactions(container: &millpond::Container) -> Result<()> {
     if container.is_in_transaction() {
         let why = "a transaction belongs to the process that began it: it can't be pickled";
+        return Err(Error::new(ErrorKind::NotSupported, why).into());
+    }
+    if !container.is_current() {
+        let why = format!("{container} can't be pickled: pickle the container, and call at() of that");
         return Err(Error::new(ErrorKind::NotSupported, why).into());
     }
     Ok(())

@@ -49,10 +49,6 @@ impl Index for RadosStore {
     fn flush(&self) -> Result<Epoch> {
         self.epoch()
     }
-
-    fn retain(&self, epochs: &[Epoch]) -> Result<()> {
-        index::retain(&self.container, epochs)
-    }
 }
 
 impl Segments for RadosStore {

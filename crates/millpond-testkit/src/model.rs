@@ -52,6 +52,18 @@ impl Model {
             .collect()
     }
 
+    /// Of every key that ever was, in the order of their concatenations, its record in two states.
+    pub fn between(
+        &self,
+        since: Epoch,
+        epoch: Epoch,
+    ) -> impl Iterator<Item = (Vec<u8>, Option<&ModelRecord>, Option<&ModelRecord>)> {
+        self.versions.keys().map(move |key| {
+            let concat = [&key.0[..], &key.1].concat();
+            (concat, self.get_owned(key, since), self.get_owned(key, epoch))
+        })
+    }
+
     /// The precondition that doesn't hold now, if any. Of several, the first.
     pub fn conflict(&self, preconditions: &[Precondition<'_>]) -> Option<usize> {
         preconditions.iter().position(|precondition| match precondition {

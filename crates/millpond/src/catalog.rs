@@ -128,12 +128,17 @@ pub(crate) fn reap_all(container: &Container, records_max: usize) -> Result<()> 
 }
 
 /// Deletes the records of a destroyed object in bounded batches, the record of its destruction
-/// last. Two processes may do so at once.
+/// last. Two processes may do so at once; whoever meets a change of that record leaves the rest.
 fn reap(container: &Container, id: ObjectId, left: &mut usize) -> Result<()> {
     let partition = id.partition();
     // What is lost of this in a crash is done again: no batch needs to wait for the disk.
     let unsynced = Durability::Async;
     let view = container.index()?.view(At::Latest)?;
+    let reap_key = Listing::Reaps.object_key(id);
+    let reap_key = Key::new(CATALOGUE, &reap_key);
+    let Some(destroyed) = view.get(reap_key)? else { return Ok(()) };
+    // A rollback brings the object back, and takes this record away.
+    let still_destroyed = Precondition::Unchanged { key: reap_key, version: destroyed.version };
     let mut cursor = view.scan(KeyRange::all(&partition), Direction::Forward)?;
     let mut more = true;
     while more {
@@ -151,12 +156,13 @@ fn reap(container: &Container, id: ObjectId, left: &mut usize) -> Result<()> {
         }
         if !keys.is_empty() {
             let deletes = keys.iter().map(|sort| delete(Key::new(&partition, sort))).collect();
-            container.commit_as(unsynced, Vec::new(), deletes)?;
+            if let Outcome::Conflict { .. } = container.commit_as(unsynced, vec![still_destroyed], deletes)? {
+                return Ok(());
+            }
         }
     }
-    let done = Listing::Reaps.object_key(id);
-    container.commit_as(unsynced, Vec::new(), vec![delete(Key::new(CATALOGUE, &done))])?;
-    Ok(())
+    // Where that isn't so any more, another process was faster, or a rollback.
+    container.commit_as(unsynced, vec![still_destroyed], vec![delete(reap_key)]).map(drop)
 }
 
 /// The names of the dictionaries, sorted.

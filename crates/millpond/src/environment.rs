@@ -13,6 +13,12 @@ pub(crate) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Milliseconds since 1970; 0 on a machine whose clock is set before.
+pub(crate) fn millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() * 1000 + u64::from(since.subsec_millis())
+}
+
 /// 16 random bytes that nobody had before.
 pub(crate) fn unique() -> Uuid {
     Uuid::new_v4()

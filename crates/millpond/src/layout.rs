@@ -93,6 +93,18 @@ impl ObjectId {
         partition
     }
 
+    /// The object whose records a partition holds.
+    pub(crate) fn of_partition(partition: &Partition) -> Self {
+        let mut id = [0; 16];
+        id.copy_from_slice(&partition[..16]);
+        Self(u128::from_be_bytes(id))
+    }
+
+    /// Whether it is a dictionary.
+    pub(crate) fn is_dict(self) -> bool {
+        (self.0 >> 96) as u32 == TAG_DICT
+    }
+
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(u128::from_be_bytes(bytes.try_into().ok()?)))
     }
@@ -213,6 +225,11 @@ pub(crate) fn entry_key(key: &[u8]) -> Result<Vec<u8>> {
     Ok(sort)
 }
 
+/// Whether a sort key of a dictionary is an entry's.
+pub(crate) fn is_entry(sort: &[u8]) -> bool {
+    sort.first() == Some(&ENTRY)
+}
+
 /// The user's key in an entry's sort key.
 pub(crate) fn user_key(sort: &[u8]) -> &[u8] {
     sort.get(1..).unwrap_or_default()
@@ -264,6 +281,8 @@ mod tests {
         let id = ObjectId::dict(Uuid::from_u128(u128::MAX));
         assert_eq!(id.to_string(), "00000001ffffffffffffffffffffffff");
         assert_eq!(id.partition()[..4], [0, 0, 0, 1]);
+        assert_eq!(ObjectId::of_partition(&id.partition()), id);
+        assert!(id.is_dict() && !ObjectId::of_partition(CATALOGUE).is_dict());
         assert_eq!(parse_name_record(&name_record(id)).expect("a record"), id);
         assert_eq!(object_of(&Listing::Reaps.object_key(id)).expect("an id"), id);
         assert_eq!(name_of(&Listing::Names.key("é".as_bytes())).expect("a name"), "é");

@@ -49,6 +49,7 @@ mod pool;
 mod properties;
 mod query;
 mod size;
+mod snapshot;
 mod transaction;
 mod value;
 
@@ -69,6 +70,10 @@ pub use object::{
 pub use pool::{Pool, PoolOptions};
 pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};
 pub use size::{format_size, parse_size};
+pub use snapshot::{
+    Change, Diff, Difference, DifferentKey, DifferentObject, Moment, Rollback, Snapshot, SnapshotRule,
+    SnapshotSize,
+};
 pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;
 

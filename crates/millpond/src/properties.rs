@@ -10,13 +10,14 @@ use millpond_core::{
 };
 use serde::Serializer;
 
-use crate::size::parse_size;
+use crate::{size::parse_size, snapshot::SnapshotRule};
 
 /// Properties of a pool.
 pub(crate) const POOL: &[&str] = &["label", "size"];
 
 /// Properties of a container.
-pub(crate) const CONTAINER: &[&str] = &["durability", "inline-size", "label", "log-size", "mapped", "type"];
+pub(crate) const CONTAINER: &[&str] =
+    &["durability", "inline-size", "label", "log-size", "mapped", "snapshot-keep", "type"];
 
 /// The error about a property that isn't among `known`.
 pub(crate) fn unknown(name: &str, of: &str, known: &[&str]) -> Error {
@@ -80,6 +81,11 @@ pub(crate) fn parse_mapped(text: &str) -> Result<bool> {
         );
         Error::new(ErrorKind::InvalidArgument, message)
     })
+}
+
+/// Reads the rule for automatic snapshots, and writes it as it is recorded.
+pub(crate) fn parse_snapshot_keep(text: &str) -> Result<String> {
+    Ok(SnapshotRule::parse(text)?.map_or_else(|| "none".to_owned(), |rule| rule.to_string()))
 }
 
 pub(crate) fn serialize_durability<S: Serializer>(

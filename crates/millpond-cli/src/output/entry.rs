@@ -23,7 +23,7 @@ pub(crate) struct Entry<'a> {
 impl Serialize for Entry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        bytes(&mut map, ["key", "key_hex"], self.key)?;
+        bytes_entry(&mut map, ["key", "key_hex"], self.key)?;
         if let Some(offset) = self.offset {
             map.serialize_entry("offset", &offset)?;
         }
@@ -31,13 +31,14 @@ impl Serialize for Entry<'_> {
             map.serialize_entry("length", &length)?;
         }
         if let Some(value) = self.value {
-            bytes(&mut map, ["value", "value_hex"], value)?;
+            bytes_entry(&mut map, ["value", "value_hex"], value)?;
         }
         map.end()
     }
 }
 
-fn bytes<M: SerializeMap>(
+/// Bytes under one of two names: as text, or in hexadecimal digits.
+pub(crate) fn bytes_entry<M: SerializeMap>(
     map: &mut M,
     [text, digits]: [&'static str; 2],
     bytes: &[u8],

@@ -17,7 +17,7 @@ use millpond::Error;
 use serde::Serialize;
 use serde_json::json;
 
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, bytes_entry};
 pub(crate) use format::{hex, moment, parse_hex, plural, printable, printable_bytes};
 pub(crate) use page::Page;
 pub(crate) use progress::Progress;

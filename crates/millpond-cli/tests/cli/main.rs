@@ -11,4 +11,5 @@ mod docs;
 mod health;
 mod output;
 mod pool;
+mod snapshot;
 mod transfer;

@@ -104,7 +104,7 @@ impl Engine {
             return Ok(());
         }
         let began = self.media.now();
-        let needed = self.needed(&state.manifest.retained)?;
+        let needed = self.needed(&state)?;
         let mut changes = BTreeMap::new();
         let mut superseded = Superseded::default();
         let keys = finished.iter().map(|tail| tail.keys() as u64).sum();
@@ -164,7 +164,7 @@ impl Engine {
                 manifest.segments.entry(segment).or_default();
             }
             manifest.log_file = boundary.file;
-            manifest.horizon = manifest.horizon.max(ends.epoch);
+            manifest.raise_horizon(ends.epoch, &needed.retained);
         })?;
         self.adopt(&mut lock(&self.applier))?;
         self.options.space.release(log_bytes);

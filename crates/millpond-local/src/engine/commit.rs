@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use millpond_core::{Commit, Durability, Epoch, Error, ErrorKind, Op, Outcome, Result};
+use millpond_core::{Commit, Durability, Epoch, Error, ErrorKind, Op, Outcome, Result, SegmentId};
 
 use super::{
     EPOCH_COMMIT_BITS, Engine,
@@ -81,6 +81,9 @@ impl Engine {
         }
         segments.clone().try_for_each(|extent| self.segments.check(extent.segment))?;
         let prepared = match self.prepare(commit, (&view.0, view.1), segments_synced)? {
+            Ok(prepared) if names_any => {
+                Prepared { shared: self.segments.not_pending(segments.clone()), ..prepared }
+            }
             Ok(prepared) => prepared,
             Err(conflict) => return Ok(conflict),
         };
@@ -182,7 +185,7 @@ impl Engine {
         prepared: Prepared,
         durability: Durability,
     ) -> (Result<Done>, bool) {
-        let Prepared { mut buffers, epoch: prepared_as_of, bulk, segments_synced, adds } = prepared;
+        let Prepared { mut buffers, epoch: prepared_as_of, bulk, segments_synced, shared, adds } = prepared;
         if applier.epoch != prepared_as_of && !planted(Bug::SkipValidation) {
             match buffers.look_again(&self.state(), prepared_as_of) {
                 Ok(None) => {}
@@ -192,6 +195,13 @@ impl Engine {
                 }
                 Err(error) => return (Err(error), true),
             }
+        }
+        if let Some(gone) = shared.iter().find(|segment| !self.is_owned(**segment)) {
+            let message = format!(
+                "what segment {} held was moved or reclaimed since it was read: read it again",
+                self.segments.path(*gone).display()
+            );
+            return (Err(Error::new(ErrorKind::EpochGone, message)), true);
         }
         buffers.encode_tallies();
         let bytes = buffers.payload.record_bytes() as u64;
@@ -259,6 +269,15 @@ impl Engine {
         let existed = buffers.writes.iter().map(|write| write.existed).collect();
         buffers.give_back();
         (Ok(Done { outcome: Outcome::Committed { epoch, existed }, end }), applied)
+    }
+
+    /// Whether a record owns bytes of the segment, as of the newest manifest. Under the commit lock,
+    /// so that nobody takes it for dead before the commit is in the log; see `drop_dead_segments`.
+    fn is_owned(&self, segment: SegmentId) -> bool {
+        let state = self.state();
+        planted(Bug::DropSharedSegments)
+            || state.manifest.segments.get(&segment).is_some_and(|entry| entry.live > 0)
+            || state.tails.iter().any(|tail| tail.points_to(segment))
     }
 
     fn next_epoch(&self, last: Epoch) -> Epoch {

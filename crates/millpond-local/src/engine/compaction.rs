@@ -305,11 +305,11 @@ impl Engine {
     pub(super) fn merge(&self, runs: &[Arc<Run>], victims: &BTreeSet<SegmentId>) -> Result<()> {
         let state = self.state();
         let ids: Vec<u64> = runs.iter().map(|run| run.summary().id.0).collect();
-        let needed = self.needed(&state.manifest.retained)?;
+        let needed = self.needed(&state)?;
         let epoch = runs.iter().map(|run| run.summary().epoch_max).max().unwrap_or_default();
         let mut changes: BTreeMap<SegmentId, i64> = BTreeMap::new();
         let mut dropped_records = 0;
-        let mut mover = Mover { engine: self, writer: None, written: Vec::new(), buffer: Vec::new() };
+        let mut mover = Mover::new(self);
         let records = runs.iter().map(|run| run.summary().records).sum();
         let merged = self.write_run(records, |writer| {
             let mut merge = Merge::new(runs)?;
@@ -338,6 +338,7 @@ impl Engine {
                     }
                 };
                 let is_oldest = |epoch| Ok(is_oldest(&state, &ids, &key, epoch));
+                mover.begin_key();
                 // A tombstone that goes is none of the kept, and names no bytes.
                 for (epoch, mut entry) in keep(versions, &needed, is_oldest, &mut dropped)? {
                     if let Entry::Put { extents, .. } = &mut entry
@@ -379,7 +380,7 @@ impl Engine {
             for (segment, bytes) in &changes {
                 manifest.adjust_segment(*segment, *bytes);
             }
-            manifest.horizon = manifest.horizon.max(epoch);
+            manifest.raise_horizon(epoch, &needed.retained);
             if ids.len() == state.runs.len() {
                 // What is still superseded, a retained epoch needs.
                 manifest.superseded_records = 0;
@@ -421,6 +422,16 @@ impl Engine {
         if dead.is_empty() {
             return Ok(());
         }
+        // A commit may come to own bytes of them that a view has shown it (a rollback does), as long
+        // as the manifest that it knows says that they live. One that began before this manifest has
+        // ended once the commit lock was free, and is in the tails then; later ones are refused.
+        if !planted(Bug::DropSharedSegments) {
+            let guard = self.commit_lock()?;
+            if guard.abandoned {
+                // Whoever commits next cleans up.
+                guard.abandon();
+            }
+        }
         self.catch_up()?;
         for tail in &self.state().tails {
             for segment in tail.segments().into_keys() {
@@ -461,10 +472,31 @@ struct Mover<'a> {
     writer: Option<Writer<'a>>,
     written: Vec<Extent>,
     buffer: Vec<u8>,
+    /// Of the current key, what was moved, and where to.
+    moved: Vec<(Vec<Extent>, Vec<Extent>)>,
 }
 
-impl Mover<'_> {
+impl<'a> Mover<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        Self { engine, writer: None, written: Vec::new(), buffer: Vec::new(), moved: Vec::new() }
+    }
+
+    fn begin_key(&mut self) {
+        self.moved.clear();
+    }
+
+    /// Copies what extents hold, once for all versions of a key: a rollback makes two of them own the
+    /// same bytes, and they shall go on to.
     fn move_extents(&mut self, extents: &[Extent]) -> Result<Vec<Extent>> {
+        if let Some((_, moved)) = self.moved.iter().find(|(from, _)| from == extents) {
+            return Ok(moved.clone());
+        }
+        let moved = self.copy(extents)?;
+        self.moved.push((extents.to_vec(), moved.clone()));
+        Ok(moved)
+    }
+
+    fn copy(&mut self, extents: &[Extent]) -> Result<Vec<Extent>> {
         let engine = self.engine;
         let writer = self.writer.get_or_insert_with(|| engine.segments.mover(|| engine.new_file_id()));
         self.buffer.resize(MOVE_BYTES, 0);

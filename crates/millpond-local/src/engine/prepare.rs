@@ -3,10 +3,13 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     ops::{Bound, Range},
 };
 
-use millpond_core::{Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Result, Write, limits};
+use millpond_core::{
+    Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Result, SegmentId, Write, limits,
+};
 
 use super::{Engine, bulk::Bulk};
 use crate::{
@@ -34,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) epoch: Epoch,
     pub(super) bulk: Option<Bulk>,
     pub(super) segments_synced: bool,
+    /// Segments of bytes that it comes to own beside a record that owns them already.
+    pub(super) shared: BTreeSet<SegmentId>,
     /// It adds to the store, so that a full pool refuses it.
     pub(super) adds: bool,
 }
@@ -276,7 +281,8 @@ impl Engine {
                 tally,
             });
         }
-        Ok(Ok(Prepared { buffers, epoch, bulk, segments_synced, adds }))
+        let shared = BTreeSet::new();
+        Ok(Ok(Prepared { buffers, epoch, bulk, segments_synced, shared, adds }))
     }
 }
 

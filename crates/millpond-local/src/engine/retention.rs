@@ -1,13 +1,14 @@
 //! Which versions of a key a checkpoint or a merge keeps.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
-use millpond_core::{Epoch, Result};
+use millpond_core::{Epoch, ErrorKind, KeyRange, RETAINED, Result};
 
 use super::Engine;
 use crate::{
     bugs::{Bug, planted},
     control::SLOTS,
+    read::{Epochs, MergeScan, State, concat_bounds},
     run::Entry,
     tail::{counter_entry, counter_value},
 };
@@ -80,8 +81,13 @@ pub(super) fn keep(
 }
 
 impl Engine {
-    /// The epochs that live processes and retained epochs need, given what the manifest retains.
-    pub(super) fn needed(&self, retained: &[Epoch]) -> Result<Needed> {
+    /// What a merge, or a checkpoint, of places of `state` has to keep. Under the maintenance lock.
+    ///
+    /// The retained epochs are read after the places were chosen, of a state that is at least as new
+    /// as they are. So nothing has to be locked against snapshots: one that is committed later has an
+    /// epoch later than every version in these places, and sees the newest of each key at most, which
+    /// is always kept. The newest manifest then says which epochs its runs were written for.
+    pub(super) fn needed(&self, state: &Arc<State>) -> Result<Needed> {
         self.clear_dead_slots()?;
         self.update_slot();
         let mut tombstones_after = self.state().epoch();
@@ -90,8 +96,16 @@ impl Engine {
                 tombstones_after = tombstones_after.min(Epoch(slot.epoch.load(Ordering::SeqCst)));
             }
         }
-        let mut retained = retained.to_vec();
-        retained.sort_unstable();
+        let retained = match planted(Bug::ForgetRetained) {
+            true => state.manifest.retained.clone(),
+            false => retained_epochs(state)?,
+        };
+        let (start, end) = concat_bounds(&KeyRange::all(RETAINED));
+        let (start, end) = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
+        if state.changed_since(start, end, state.manifest.horizon)? && !planted(Bug::ForgetBeforeSync) {
+            // Was one let go? What it kept must not go before that is durable.
+            self.sync_to(self.applied.load(Ordering::Acquire))?;
+        }
         Ok(Needed { tombstones_after, retained })
     }
 
@@ -123,6 +137,30 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The epochs that records keep, ascending, as of the newest record of the state.
+pub(super) fn retained_epochs(state: &Arc<State>) -> Result<Vec<Epoch>> {
+    let (start, end) = concat_bounds(&KeyRange::all(RETAINED));
+    let epochs = Epochs::at(state.epoch());
+    let scan = MergeScan::new(state, start, end, epochs, false, RETAINED.len());
+    let mut scan = scan.in_spite_of_losses();
+    let mut retained = Vec::new();
+    loop {
+        match scan.next_version() {
+            Ok(Some((epoch, true))) => retained.push(epoch),
+            Ok(Some((_, false))) => {}
+            Ok(None) => break,
+            // What can't be read was in a run, and so it was known when that was written.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                retained.extend_from_slice(&state.manifest.retained);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    retained.sort_unstable();
+    retained.dedup();
+    Ok(retained)
 }
 
 #[cfg(test)]

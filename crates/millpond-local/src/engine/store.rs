@@ -19,16 +19,13 @@ impl Engine {
         let epoch = match at {
             At::Latest => newest,
             At::Epoch(epoch) => {
-                let manifest = &state.manifest;
                 if epoch > newest {
                     return Err(Error::new(
                         ErrorKind::InvalidArgument,
                         format!("epoch {epoch} is not there yet; the newest one is {newest}"),
                     ));
                 }
-                if epoch < manifest.horizon && !manifest.retained.contains(&epoch) {
-                    return Err(epoch_gone(epoch, manifest.horizon));
-                }
+                state.manifest.check_readable(epoch)?;
                 epoch
             }
         };
@@ -42,28 +39,6 @@ impl Engine {
 
     pub(crate) fn newest_epoch(&self) -> Result<Epoch> {
         Ok(self.current()?.1)
-    }
-
-    pub(crate) fn retain_epochs(&self, epochs: &[Epoch]) -> Result<()> {
-        self.check()?;
-        let guard = self.maintenance_lock(Patience::Caller)?;
-        let (state, newest) = self.current()?;
-        let manifest = &state.manifest;
-        let mut retained = epochs.to_vec();
-        retained.sort_unstable();
-        retained.dedup();
-        for epoch in &retained {
-            if *epoch > newest || (*epoch < manifest.horizon && !manifest.retained.contains(epoch)) {
-                return Err(epoch_gone(*epoch, manifest.horizon));
-            }
-        }
-        let replaced = self
-            .replace_manifest(|manifest| manifest.retained = retained)
-            .and_then(|_| self.adopt(&mut lock(&self.applier)));
-        if replaced.is_err() {
-            guard.abandon();
-        }
-        replaced
     }
 
     pub(crate) fn segment_writer(self: &Arc<Self>) -> Result<Writer<'static>> {
@@ -125,13 +100,4 @@ impl Engine {
     pub(crate) fn is_usable(&self) -> bool {
         self.check().is_ok()
     }
-}
-
-fn epoch_gone(epoch: Epoch, horizon: Epoch) -> Error {
-    Error::new(
-        ErrorKind::EpochGone,
-        format!(
-            "the state at epoch {epoch} is no longer kept; whole states are kept from epoch {horizon} on, and at retained epochs"
-        ),
-    )
 }

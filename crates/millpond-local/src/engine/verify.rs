@@ -9,11 +9,11 @@ use std::{
 use bytes::Bytes;
 use millpond_core::{Cursor, Damage, Epoch, ErrorKind, Extent, Result, SegmentId};
 
-use super::Engine;
+use super::{Engine, retention::retained_epochs};
 use crate::{
     log::{LogFile, LogPlace, Lost, PayloadRead, next_intact, parse, values_intact},
     manifest::Manifest,
-    read::MergeScan,
+    read::{Epochs, MergeScan},
     segment,
 };
 
@@ -42,28 +42,42 @@ impl Engine {
             relative("log", known.damage());
         }
 
-        // The whole of each live segment: what no record owns is not worth a word.
+        // The whole of each live segment: what no record owns is not worth a word. Every version counts
+        // that a kept epoch shows: those of the oldest one, and of the others what was changed since.
         let mut extents: BTreeMap<SegmentId, Vec<Extent>> = BTreeMap::new();
-        let mut scan = MergeScan::new(&state, Bound::Unbounded, Bound::Unbounded, state.epoch(), false, 0)
-            .in_spite_of_losses();
-        loop {
-            match scan.advance() {
-                Ok(true) => {
-                    for extent in scan.record().extents {
-                        extents.entry(extent.segment).or_default().push(*extent);
+        let newest = state.epoch();
+        let kept = retained_epochs(&state)?.into_iter().filter(|epoch| *epoch < newest);
+        let mut since = Epoch::ZERO;
+        for at in kept.chain([newest]) {
+            let epochs = Epochs { at, since };
+            let mut scan = MergeScan::new(&state, Bound::Unbounded, Bound::Unbounded, epochs, false, 0)
+                .in_spite_of_losses();
+            loop {
+                match Cursor::advance(&mut scan) {
+                    Ok(true) => {
+                        for extent in Cursor::record(&scan).extents {
+                            extents.entry(extent.segment).or_default().push(*extent);
+                        }
                     }
-                }
-                Ok(false) => break,
-                // A damaged run is reported above; a lost value may be older than what is left of the log.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    if let Some(place) = scan.damaged()
-                        && lost.insert((place.file, place.offset))
-                    {
-                        relative("log", lost_at(place));
+                    Ok(false) => break,
+                    // A damaged run is reported above; a lost value may be older than what is left of
+                    // the log.
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        if let Some(place) = scan.damaged()
+                            && lost.insert((place.file, place.offset))
+                        {
+                            relative("log", lost_at(place));
+                        }
                     }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
+            since = at;
+        }
+        for extents in extents.values_mut() {
+            // Versions may share them.
+            extents.sort_unstable_by_key(|extent| (extent.offset, extent.length));
+            extents.dedup();
         }
         for (id, extents) in extents {
             match self.segments.reader(id) {

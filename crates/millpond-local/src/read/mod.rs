@@ -4,6 +4,6 @@ mod scan;
 mod state;
 mod view;
 
-pub(crate) use scan::MergeScan;
+pub(crate) use scan::{Epochs, MergeScan};
 pub(crate) use state::{Newest, State};
 pub(crate) use view::{LocalView, concat_bounds, into_record, with_key};

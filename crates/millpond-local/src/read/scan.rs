@@ -7,7 +7,7 @@
 use std::{cmp::Ordering, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use millpond_core::{Cursor, Epoch, Error, ErrorKind, Extent, RecordRef, Result};
+use millpond_core::{ChangeCursor, Cursor, Epoch, Error, ErrorKind, Extent, RecordRef, Result};
 
 use super::{
     State,
@@ -23,10 +23,31 @@ use crate::{
 /// Keys that a tail is asked for at a time, so that its lock is never held for long.
 const PAGE_KEYS: usize = 128;
 
+/// Which versions a scan shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epochs {
+    /// Of each key the newest one that is no newer than this;
+    pub(crate) at: Epoch,
+    /// and only where that is newer than this. Zero shows all that exists, anything else also what
+    /// is gone.
+    pub(crate) since: Epoch,
+}
+
+impl Epochs {
+    /// All that exists as of an epoch.
+    pub(crate) fn at(at: Epoch) -> Self {
+        Self { at, since: Epoch::ZERO }
+    }
+
+    fn are_changes(self) -> bool {
+        self.since > Epoch::ZERO
+    }
+}
+
 /// Walks over the keys of one place, each in its newest version as of an epoch.
 struct Source {
     place: Place,
-    at: Epoch,
+    epochs: Epochs,
     backward: bool,
     stand: Stand,
     /// Whether it came by something that couldn't be read.
@@ -76,8 +97,8 @@ struct RunWalk {
 }
 
 impl Source {
-    fn new(place: Place, at: Epoch, backward: bool) -> Self {
-        Self { place, at, backward, stand: Stand::BeforeFirst, damaged: false }
+    fn new(place: Place, epochs: Epochs, backward: bool) -> Self {
+        Self { place, epochs, backward, stand: Stand::BeforeFirst, damaged: false }
     }
 
     /// Goes to the next key. After an error, the next call goes on behind what can't be read.
@@ -85,9 +106,9 @@ impl Source {
         // An error leaves the source where it hides nothing: going on from the cursor's place.
         let before = std::mem::replace(&mut self.stand, Stand::Lent);
         let moved = match &mut self.place {
-            Place::Tail(walk) => Ok(walk.advance(self.at, self.backward)),
-            Place::Run(walk) if self.backward => walk.back(self.at, &before),
-            Place::Run(walk) => walk.forth(self.at, &before),
+            Place::Tail(walk) => Ok(walk.advance(self.epochs, self.backward)),
+            Place::Run(walk) if self.backward => walk.back(self.epochs.at, &before),
+            Place::Run(walk) => walk.forth(self.epochs, &before),
         };
         match moved {
             Ok(stand) => self.stand = stand,
@@ -140,13 +161,14 @@ impl Source {
 }
 
 impl TailWalk {
-    fn advance(&mut self, at: Epoch, backward: bool) -> Stand {
+    fn advance(&mut self, epochs: Epochs, backward: bool) -> Stand {
         self.here = self.here.wrapping_add(1);
         if self.here >= self.page.len() && self.more {
             self.page.clear();
             self.here = 0;
             let (start, end) = (as_slice(&self.start), as_slice(&self.end));
-            self.more = self.tail.page(start, end, at, backward, PAGE_KEYS, &mut self.page);
+            let epochs = (epochs.since, epochs.at);
+            self.more = self.tail.page(start, end, epochs, backward, PAGE_KEYS, &mut self.page);
             if let Some((last, _)) = self.page.last() {
                 let behind = Bound::Excluded(last.to_vec());
                 *(if backward { &mut self.end } else { &mut self.start }) = behind;
@@ -158,9 +180,14 @@ impl TailWalk {
 
 impl RunWalk {
     /// The next key, going forward; the cursor stays on one of its versions.
-    fn forth(&mut self, at: Epoch, before: &Stand) -> Result<Stand> {
+    fn forth(&mut self, epochs: Epochs, before: &Stand) -> Result<Stand> {
         let Self { cursor, start, end, passed, .. } = self;
+        let next = |cursor: &mut RunCursor| match epochs.are_changes() {
+            true => cursor.next_newer(epochs.since),
+            false => cursor.next(),
+        };
         let mut there = match before {
+            Stand::BeforeFirst if epochs.are_changes() => cursor.seek_newer(as_slice(start), epochs.since)?,
             Stand::BeforeFirst => cursor.seek(as_slice(start))?,
             Stand::End => return Ok(Stand::End),
             Stand::Lent | Stand::Own(_) => {
@@ -171,7 +198,7 @@ impl RunWalk {
                     passed.clear();
                     passed.extend_from_slice(key);
                 }
-                cursor.next()?
+                next(cursor)?
             }
         };
         while there {
@@ -184,8 +211,9 @@ impl RunWalk {
             if !inside {
                 return Ok(Stand::End);
             }
-            if cursor.epoch() <= at && passed.as_ref().is_none_or(|passed| key != &passed[..]) {
-                if !matches!(cursor.entry(), EntryRef::Counter(_)) {
+            if cursor.epoch() <= epochs.at && passed.as_ref().is_none_or(|passed| key != &passed[..]) {
+                // Of a counter that was changed, the parts are added up for all places at once.
+                if epochs.are_changes() || !matches!(cursor.entry(), EntryRef::Counter(_)) {
                     return Ok(Stand::Lent);
                 }
                 let (key, epoch) = (Bytes::copy_from_slice(key), cursor.epoch());
@@ -200,7 +228,7 @@ impl RunWalk {
                 }
                 return Ok(Stand::Own(Own { key, epoch, entry: folded(parts.iter().map(Entry::as_ref)) }));
             }
-            there = cursor.next()?;
+            there = next(cursor)?;
         }
         Ok(Stand::End)
     }
@@ -267,7 +295,8 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 /// See the module. Keys are whole ones; the cursor shows them without their partition.
 pub(crate) struct MergeScan {
     /// Keeps the files of the state from being unlinked, segments among them.
-    _state: Arc<State>,
+    state: Arc<State>,
+    epochs: Epochs,
     sources: Vec<Source>,
     backward: bool,
     partition: usize,
@@ -291,7 +320,7 @@ impl MergeScan {
         state: &Arc<State>,
         start: Bound<Vec<u8>>,
         end: Bound<Vec<u8>>,
-        at: Epoch,
+        epochs: Epochs,
         backward: bool,
         partition: usize,
     ) -> Self {
@@ -299,17 +328,19 @@ impl MergeScan {
         let run = |run: &Arc<Run>| {
             let (start, end) = (start.clone(), end.clone());
             let walk = RunWalk { cursor: run.cursor(), start, end, passed: None, failed: None };
-            Source::new(Place::Run(Box::new(walk)), at, backward)
+            Source::new(Place::Run(Box::new(walk)), epochs, backward)
         };
         for tail in &state.tails {
-            if !tail.is_empty() {
+            // The newest tail grows, but not by what the scan shows.
+            if !tail.is_empty() && tail.newest() > epochs.since {
                 let (start, end) = (start.clone(), end.clone());
                 // Before the first record, where a page is asked for.
                 let (tail, page, here) = (tail.clone(), Vec::new(), usize::MAX);
                 let walk = TailWalk { tail, page, here, start, end, more: true };
-                sources.push(Source::new(Place::Tail(walk), at, backward));
+                sources.push(Source::new(Place::Tail(walk), epochs, backward));
             }
-            sources.extend(tail.bulk().iter().map(|bulk| run(&bulk.run)));
+            let bulk = tail.bulk();
+            sources.extend(bulk.iter().filter(|bulk| bulk.epoch > epochs.since).map(|bulk| run(&bulk.run)));
         }
         for each in &state.runs {
             let summary = each.summary();
@@ -323,13 +354,14 @@ impl MergeScan {
                 Bound::Excluded(start) => summary.last_key <= *start,
                 Bound::Unbounded => false,
             };
-            if !before && !behind {
+            if !before && !behind && (summary.epoch_max > epochs.since || !epochs.are_changes()) {
                 sources.push(run(each));
             }
         }
         let stale = (0..sources.len()).collect();
         Self {
-            _state: state.clone(),
+            state: state.clone(),
+            epochs,
             sources,
             backward,
             partition,
@@ -338,7 +370,8 @@ impl MergeScan {
             begins: Epoch::ZERO,
             damaged: None,
             stale,
-            lost: state.lost(at).map(|lost| (*lost, false)),
+            // What was lost before the changes is none of them.
+            lost: state.lost(epochs.at).filter(|lost| epochs.since < lost.before).map(|lost| (*lost, false)),
             fork: fork::generation(),
         }
     }
@@ -351,6 +384,18 @@ impl MergeScan {
     /// Where a value was lost, if that was the error of the last advance.
     pub(crate) fn damaged(&self) -> Option<LogPlace> {
         self.damaged
+    }
+
+    /// Goes to the next key that has any version, and answers its epoch and whether it exists in it,
+    /// readable or not.
+    pub(crate) fn next_version(&mut self) -> Result<Option<(Epoch, bool)>> {
+        Ok(match (self.step()?, self.best) {
+            (true, Some(best)) => {
+                let best = &self.sources[best];
+                Some((best.epoch(), !matches!(best.entry(), EntryRef::Tombstone)))
+            }
+            _ => None,
+        })
     }
 
     /// Goes to the next key that has any version; false at the end.
@@ -385,7 +430,14 @@ impl MergeScan {
         self.best = newest;
         let Some(newest) = newest else { return Ok(false) };
         self.begins = self.sources[newest].epoch();
-        if matches!(self.sources[newest].entry(), EntryRef::Counter(_)) {
+        if !matches!(self.sources[newest].entry(), EntryRef::Counter(_)) {
+            return Ok(true);
+        }
+        if self.epochs.are_changes() {
+            // Parts of it are where nothing was changed.
+            let key = self.sources[newest].key().unwrap_or_default();
+            self.sum = self.state.get(key, self.epochs.at)?.map(|found| found.entry);
+        } else {
             self.stale.sort_by_key(|&index| std::cmp::Reverse(self.sources[index].epoch()));
             let is_part = |index: &&usize| matches!(self.sources[**index].entry(), EntryRef::Counter(_));
             let begins = self.stale.iter().find(|index| !is_part(index));
@@ -394,6 +446,22 @@ impl MergeScan {
             self.sum = Some(whole_sum(parts));
         }
         Ok(true)
+    }
+}
+
+impl ChangeCursor for MergeScan {
+    fn advance(&mut self) -> Result<bool> {
+        Cursor::advance(self)
+    }
+
+    fn key(&self) -> &[u8] {
+        Cursor::key(self)
+    }
+
+    fn record(&self) -> Option<RecordRef<'_>> {
+        let record = Cursor::record(self);
+        // A stored value is never empty.
+        (!record.value.is_empty()).then_some(record)
     }
 }
 
@@ -425,7 +493,8 @@ impl Cursor for MergeScan {
             };
             let shown = self.sum.as_ref().map_or_else(|| best.entry(), Entry::as_ref);
             let in_doubt = self.lost.is_some_and(|(lost, _)| self.begins < lost.before);
-            if matches!(shown, EntryRef::Tombstone) || in_doubt || is_hidden() {
+            let is_gone = matches!(shown, EntryRef::Tombstone);
+            if (is_gone && !self.epochs.are_changes()) || in_doubt || is_hidden() {
                 continue;
             }
             if let EntryRef::Damaged(place) = shown {

@@ -2,9 +2,11 @@
 
 use std::{ops::Bound, sync::Arc};
 
-use millpond_core::{Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View};
+use millpond_core::{
+    ChangeCursor, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View,
+};
 
-use super::{MergeScan, State};
+use super::{Epochs, MergeScan, State};
 use crate::{
     fork,
     run::{Entry, Found},
@@ -45,7 +47,22 @@ impl View for LocalView {
         self.check()?;
         let (start, end) = concat_bounds(&range);
         let backward = direction == Direction::Backward;
-        Ok(Box::new(MergeScan::new(&self.state, start, end, self.epoch, backward, range.partition.len())))
+        let epochs = Epochs::at(self.epoch);
+        Ok(Box::new(MergeScan::new(&self.state, start, end, epochs, backward, range.partition.len())))
+    }
+
+    fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {
+        self.check()?;
+        if since > self.epoch {
+            let message = format!("epoch {since} comes after the view, which is of epoch {}", self.epoch);
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if since > Epoch::ZERO {
+            self.state.manifest.check_readable(since)?;
+        }
+        let (start, end) = concat_bounds(&KeyRange::all(prefix));
+        let epochs = Epochs { at: self.epoch, since };
+        Ok(Box::new(MergeScan::new(&self.state, start, end, epochs, false, 0)))
     }
 }
 

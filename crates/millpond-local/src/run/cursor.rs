@@ -129,6 +129,54 @@ impl RunCursor {
         }
     }
 
+    /// As [`RunCursor::seek`], to the first record that is newer than `since`. Blocks that hold none
+    /// aren't read.
+    pub(crate) fn seek_newer(&mut self, start: Bound<&[u8]>, since: Epoch) -> Result<bool> {
+        let number = match start {
+            Bound::Included(key) => self.run.index().find(key),
+            Bound::Excluded(key) => self.run.index().find_after(key),
+            Bound::Unbounded => 0,
+        };
+        if !self.is_newer(number, since) {
+            return self.first_newer_of(number + 1, since);
+        }
+        if self.seek(start)? && self.epoch() <= since { self.next_newer(since) } else { Ok(self.valid()) }
+    }
+
+    /// As [`RunCursor::next`], to the next record that is newer than `since`.
+    pub(crate) fn next_newer(&mut self, since: Epoch) -> Result<bool> {
+        let number = match (self.stand, &self.block) {
+            (Stand::OnRecord, Some(block)) => {
+                let is_old = |place: &usize| {
+                    block.record(*place).is_ok_and(|record| self.run.epoch_of(record.epoch) <= since)
+                };
+                if let Some(place) = (self.here.place + 1..block.count()).find(|place| !is_old(place)) {
+                    let moved = self.here.read(block, place);
+                    return self.settle(moved);
+                }
+                self.number + 1
+            }
+            (Stand::OnRecord, None) => self.number + 1,
+            (Stand::OnDamage(number), _) => number + 1,
+            (Stand::BeforeFirst, _) => 0,
+            (Stand::BehindLast, _) => return Ok(false),
+        };
+        self.first_newer_of(number, since)
+    }
+
+    /// Goes to the first record that is newer than `since`, of a block or of those behind it.
+    fn first_newer_of(&mut self, number: usize, since: Epoch) -> Result<bool> {
+        let count = self.run.index().count();
+        let next = (number..count).find(|number| self.is_newer(*number, since)).unwrap_or(count);
+        if self.first_of(next)? && self.epoch() <= since { self.next_newer(since) } else { Ok(self.valid()) }
+    }
+
+    /// Whether a block may hold a record that is newer than `since`.
+    fn is_newer(&self, number: usize, since: Epoch) -> bool {
+        let index = self.run.index();
+        number < index.count() && self.run.epoch_of(index.epoch_max(number)) > since
+    }
+
     /// Whether the cursor stands on a record.
     pub(crate) fn valid(&self) -> bool {
         self.stand == Stand::OnRecord

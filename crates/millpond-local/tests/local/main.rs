@@ -17,6 +17,7 @@ mod planting;
 mod pool;
 mod power_cut;
 mod processes;
+mod retention;
 mod salvage;
 mod sharing;
 mod short_media;

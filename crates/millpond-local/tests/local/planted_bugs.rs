@@ -12,7 +12,9 @@ use millpond_testkit::{
     },
 };
 
-use crate::{conformance::simulated, flips::spared, forks, log_space, salvage, sharing, subject::SUBJECT};
+use crate::{
+    conformance::simulated, flips::spared, forks, log_space, retention, salvage, sharing, subject::SUBJECT,
+};
 
 /// Runs `harness` with one seed after the other until it notices the bug.
 #[track_caller]
@@ -184,6 +186,20 @@ fn rule_14_what_others_use_is_not_unlinked() {
 fn rule_15_merges_keep_what_is_needed() {
     assert_noticed(Bug::DropNeededVersions, suite);
     assert_noticed(Bug::DropTombstonesEarly, suite);
+}
+
+#[test]
+fn rule_15_what_records_keep_is_kept() {
+    assert_noticed(Bug::ForgetRetained, power_cuts);
+    assert_noticed(Bug::ForgetRetained, kills);
+    assert_noticed(Bug::ForgetBeforeSync, |_| retention::what_is_let_go_unsynced_is_whole().map(|()| 0));
+}
+
+#[test]
+fn rule_16_bytes_that_are_owned_again_stay() {
+    assert_noticed(Bug::DropSharedSegments, |_| {
+        sharing::bytes_are_moved_between_a_read_and_the_commit_that_owns_them_again().map(|()| 0)
+    });
 }
 
 #[test]

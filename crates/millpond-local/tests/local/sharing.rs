@@ -10,7 +10,8 @@ use std::{
 };
 
 use millpond_core::{
-    At, Commit, Direction, Durability, Epoch, Key, KeyRange, Op, Outcome, Precondition, Store, View, Write,
+    At, Commit, Direction, Durability, Epoch, ErrorKind, Key, KeyRange, Op, Outcome, Precondition, Store,
+    View, Write,
 };
 use millpond_testkit::{
     random::Random,
@@ -106,6 +107,56 @@ pub fn a_view_keeps_what_it_needs() -> Result<(), String> {
     let view = reader.index().view(At::Latest).map_err(text)?;
     let expected = (0..20u64).map(|salt| (vec![salt as u8], 400 + salt)).collect();
     check_view(&*reader, &*view, &expected)
+}
+
+/// One process reads what a record owns, to have another record own it too; before it commits, the
+/// other process moves these bytes and drops their segment. The commit is refused, or right.
+pub fn bytes_are_moved_between_a_read_and_the_commit_that_owns_them_again() -> Result<(), String> {
+    let text = |error: millpond_core::Error| error.to_string();
+    let [writer, other] = two()?;
+    for salt in 0..20u64 {
+        put(&*writer, &[salt as u8], salt)?;
+    }
+    writer.compact().map_err(text)?;
+    let record = || other.index().get(Key::new(P, &[7])).map_err(text)?.ok_or("a key is missing".to_owned());
+    let read_before = record()?;
+    for salt in (0..20u64).filter(|salt| *salt != 7) {
+        put(&*writer, &[salt as u8], 100 + salt)?;
+    }
+    // The other one's too, so that it isn't known to use the file any more, and that goes.
+    for store in [&writer, &writer, &other, &writer] {
+        store.compact().map_err(text)?;
+    }
+    if record()?.extents == read_before.extents {
+        return Err("nothing was moved: the test tests nothing".into());
+    }
+    let op = Op::Put { value: &read_before.value, extents: &read_before.extents };
+    let writes = vec![Write { key: Key::new(P, &[50]), op, tally: None }];
+    let commit = Commit { writes, durability: Durability::Async, ..Commit::default() };
+    match other.index().commit(&commit) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::EpochGone => {}
+        Err(error) => return Err(text(error)),
+    }
+    for store in [&writer, &other] {
+        store.compact().map_err(text)?;
+        let view = store.index().view(At::Latest).map_err(text)?;
+        read(&**store, &*view)?;
+    }
+    // What is there now can be owned.
+    let now = record()?;
+    let op = Op::Put { value: &now.value, extents: &now.extents };
+    let writes = vec![Write { key: Key::new(P, &[51]), op, tally: None }];
+    other.index().commit(&Commit { writes, ..Commit::default() }).map_err(text)?;
+    put(&*writer, &[7], 200)?;
+    for store in [&writer, &other, &writer] {
+        store.compact().map_err(text)?;
+        let view = store.index().view(At::Latest).map_err(text)?;
+        if read(&**store, &*view)?.get(&[51][..]) != Some(&7) {
+            return Err("what a second record owned is lost".into());
+        }
+    }
+    Ok(())
 }
 
 /// After a failed sync one process writes records again, in a new log file, that both have applied.
@@ -352,6 +403,11 @@ fn write_beside_a_stopped_compaction(point: Option<u64>) -> Result<(u64, Duratio
     let expected = if point.is_some() { 120 } else { 0 };
     let took = *took.lock().map_err(|_| "a panic")?;
     if count == expected { Ok((place as u64, took)) } else { Err(format!("{count} of {expected} are there")) }
+}
+
+#[test]
+fn bytes_that_are_moved_are_not_owned_again() {
+    bytes_are_moved_between_a_read_and_the_commit_that_owns_them_again().expect("no violation");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use millpond_core::{
-    Commit, Epoch, Error, ErrorKind, Extent, Key, Op, Precondition, Result, SegmentId, Write,
+    Commit, Epoch, Error, ErrorKind, Extent, Key, Op, Precondition, RETAINED, Result, SegmentId, Write,
     limits::{PARTITION_BYTES_MAX, RECORD_EXTENTS_MAX, RECORD_VALUE_BYTES_MAX, SORT_KEY_BYTES_MAX},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Draft {
     /// About how many bytes it writes.
     pub(super) bytes: usize,
     pub(super) only_deletes: bool,
+    /// Whether it puts or deletes records that keep past epochs readable.
+    pub(super) retains: bool,
 }
 
 /// A precondition.
@@ -62,6 +64,7 @@ impl Draft {
             segments: BTreeSet::new(),
             bytes: 0,
             only_deletes: commit.writes.iter().all(|write| matches!(write.op, Op::Delete)),
+            retains: commit.writes.iter().any(|write| write.key.partition == RETAINED),
         };
         for write in &commit.writes {
             draft.add(write)?;
@@ -101,7 +104,8 @@ impl Draft {
             .iter()
             .flat_map(|write| std::iter::once(write.record.clone()).chain(write.tally.clone()));
         let segments = self.segments.iter().map(|segment| keys::of_segment(CONDEMNED, *segment));
-        conditions.chain(writes).chain(segments)
+        let retained = self.retains.then(|| keys::RETAINED.to_vec());
+        conditions.chain(writes).chain(segments).chain(retained)
     }
 }
 

@@ -13,6 +13,7 @@
 //! for it, since each begins with its partition.
 
 mod change;
+mod changes;
 mod commit;
 mod compact;
 mod cursor;
@@ -21,7 +22,6 @@ mod page;
 mod plan;
 mod queue;
 mod read;
-mod retain;
 mod settle;
 mod trim;
 mod verify;
@@ -31,7 +31,6 @@ pub(crate) use commit::commit;
 pub(crate) use compact::{compact, is_worth_compacting, pages};
 pub(crate) use queue::Queue;
 pub(crate) use read::get;
-pub(crate) use retain::retain;
 pub(crate) use trim::{Commits, guarded, mark};
 pub(crate) use verify::verify;
 pub(crate) use view::open as view;

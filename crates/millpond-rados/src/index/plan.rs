@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use millpond_core::{Epoch, Error, ErrorKind, Extent, Outcome, Record, Result};
+use millpond_core::{Epoch, Error, ErrorKind, Extent, Outcome, RETAINED, Record, Result};
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +21,7 @@ use crate::{
         keys::{self, CONDEMNED, PARTITIONS},
         log::{self, Batch, Superseded},
         record::{decode, encode},
+        retention::{decode_retained, encode_retained},
     },
     operation::Entry,
 };
@@ -48,6 +49,8 @@ pub(super) struct Plan<'a> {
     partitions: BTreeMap<Vec<u8>, Epoch>,
     history: Vec<Entry>,
     superseded: Vec<Superseded>,
+    /// The retained epochs, if the batch changes them.
+    retained: Option<Vec<Epoch>>,
 }
 
 /// What is to be written.
@@ -70,6 +73,7 @@ impl<'a> Plan<'a> {
             partitions: BTreeMap::new(),
             history: Vec::new(),
             superseded: Vec::new(),
+            retained: None,
         }
     }
 
@@ -81,6 +85,9 @@ impl<'a> Plan<'a> {
             }
         }
         self.check_segments(draft)?;
+        if draft.retains {
+            self.load_retained()?;
+        }
         let (changes, existed) = self.resolve(&draft.writes)?;
         let epoch = Epoch(self.head.epoch.0 + 1);
         for (record, new) in changes {
@@ -117,6 +124,10 @@ impl<'a> Plan<'a> {
                 None if self.state.entries.contains_key(&key) => removals.push(key),
                 None => {}
             }
+        }
+        if let Some(retained) = &self.retained {
+            let value = encode_retained(identity, Uuid::new_v4(), retained);
+            sets.push((keys::RETAINED.to_vec(), value));
         }
         for (key, epoch) in self.partitions {
             let value = change::encode(identity, &key, epoch);
@@ -245,6 +256,9 @@ impl<'a> Plan<'a> {
         }
         let (partition, _) = keys::partition_of(&key).map_err(|why| self.container.damaged(&key, why))?;
         self.partitions.insert(keys::prefix(PARTITIONS, &partition), epoch);
+        if partition == RETAINED {
+            self.retain(old.as_ref().map(|old| old.version), new.as_ref().map(|new| new.version));
+        }
         let head = &mut self.head;
         if let Some(old) = &old {
             let past = keys::history(&key, old.version);
@@ -269,6 +283,29 @@ impl<'a> Plan<'a> {
         self.records.insert(key.clone(), new);
         self.changed.insert(key);
         Ok(())
+    }
+
+    fn load_retained(&mut self) -> Result<()> {
+        let container = self.container;
+        self.retained = match (self.retained.take(), self.state.entries.get(keys::RETAINED)) {
+            (Some(retained), _) => Some(retained),
+            (None, Some(value)) => {
+                let retained = decode_retained(&container.identity, value);
+                Some(retained.map_err(|why| container.damaged(keys::RETAINED, why))?)
+            }
+            (None, None) => Some(Vec::new()),
+        };
+        Ok(())
+    }
+
+    /// A record that keeps an epoch readable comes, goes, or is replaced.
+    fn retain(&mut self, old: Option<Epoch>, new: Option<Epoch>) {
+        let retained = self.retained.get_or_insert_default();
+        if let Some(place) = old.and_then(|old| retained.binary_search(&old).ok()) {
+            retained.remove(place);
+        }
+        // The greatest of all.
+        retained.extend(new);
     }
 }
 

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use millpond_core::{At, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View};
+use millpond_core::{
+    At, ChangeCursor, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View,
+};
 
-use super::{cursor, read};
+use super::{changes::Changes, cursor, read};
 use crate::{
     container::{Container, Pin},
     layout::keys::{self, HORIZON, RECORDS, RETAINED},
@@ -58,5 +60,9 @@ impl View for RadosView {
             Direction::Forward => Box::new(cursor::Forward::new(Arc::clone(&self.pin), range)),
             Direction::Backward => Box::new(cursor::Backward::new(Arc::clone(&self.pin), range)),
         })
+    }
+
+    fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {
+        Ok(Box::new(Changes::new(&self.pin, since, prefix)?))
     }
 }

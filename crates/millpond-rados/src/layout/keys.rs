@@ -110,6 +110,25 @@ pub(crate) fn before_version(record: &[u8], epoch: Epoch) -> Vec<u8> {
     }
 }
 
+/// Behind the key of a record without its kind, what sorts after all its superseded versions.
+pub(crate) const BEHIND_VERSIONS: &[u8] = &[AFTER_DIGITS];
+
+/// The key of a record, or of the record whose superseded version a key of the history names,
+/// without its kind.
+pub(crate) fn without_kind(kind: u8, key: &[u8]) -> Result<&[u8], Malformed> {
+    let version = if kind == HISTORY { DIGITS } else { 0 };
+    let end = key.len().checked_sub(version).filter(|end| *end > 0);
+    end.map(|end| &key[1..end]).ok_or(Malformed("its key is cut off"))
+}
+
+/// Partition and sort key, in one piece, in the key of a record without its kind.
+pub(crate) fn concat_of(record: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut rest = record;
+    let mut concat = unescape(&mut rest)?;
+    concat.append(&mut unescape(&mut rest)?);
+    if rest.is_empty() { Ok(concat) } else { Err(Malformed("its key is malformed")) }
+}
+
 /// The sort key in the key of a record, behind the partition's prefix.
 pub(crate) fn sort_of(prefix_len: usize, key: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut rest = key.get(prefix_len..).unwrap_or_default();

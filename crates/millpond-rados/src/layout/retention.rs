@@ -2,8 +2,9 @@
 //!
 //! A superseded version is deleted only after the horizon has passed the commit that superseded it,
 //! unless a retained epoch sees it. The horizon only grows, and nobody retains an epoch below it
-//! that wasn't retained before: whoever moves one of the two does it under the guard that neither
-//! has changed.
+//! that wasn't retained before: an epoch is retained by the commit that makes it, which puts a record
+//! of [`millpond_core::RETAINED`], and writes the list of such records' epochs anew with it. Whoever
+//! moves the horizon does it under the guard that the list has not changed.
 
 use millpond_core::{Epoch, Error, ErrorKind};
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Retention {
     pub(crate) horizon: Epoch,
-    /// In order, each once.
+    /// In order, each as often as records keep it.
     pub(crate) retained: Vec<Epoch>,
 }
 

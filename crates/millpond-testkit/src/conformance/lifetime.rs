@@ -116,7 +116,6 @@ fn a_closed_store_says_so(fixture: &mut Fixture) {
         closed.index().get(key(b"a")).err(),
         closed.index().epoch().err(),
         closed.index().flush().err(),
-        closed.index().retain(&[]).err(),
         try_commit(&*closed, &[], &[put(b"a", b"2")]).err(),
         closed
             .segments()

@@ -5,6 +5,7 @@
 //! answer `EpochGone`, a range precondition may be coarser), the test accepts whatever it allows,
 //! and never a wrong answer.
 
+mod changes;
 mod commits;
 mod cursors;
 mod fixture;
@@ -14,6 +15,7 @@ mod lifetime;
 pub mod pools;
 mod preconditions;
 mod random_ops;
+mod retention;
 mod segments;
 mod steps;
 mod tallies;
@@ -32,6 +34,7 @@ pub type Test = fn(&mut Fixture);
 type Tests = &'static [(&'static str, Test)];
 
 const MODULES: &[(&str, Tests)] = &[
+    ("changes", changes::TESTS),
     ("commits", commits::TESTS),
     ("cursors", cursors::TESTS),
     ("keys", keys::TESTS),
@@ -39,6 +42,7 @@ const MODULES: &[(&str, Tests)] = &[
     ("lifetime", lifetime::TESTS),
     ("preconditions", preconditions::TESTS),
     ("random_ops", random_ops::TESTS),
+    ("retention", retention::TESTS),
     ("segments", segments::TESTS),
     ("tallies", tallies::TESTS),
     ("threads", threads::TESTS),

@@ -66,7 +66,8 @@ struct Run {
     random: Random,
     model: Model,
     views: Vec<Box<dyn View>>,
-    retained: Vec<Epoch>,
+    /// The epochs that records keep, with the sort keys of those.
+    retained: Vec<(Epoch, Vec<u8>)>,
 }
 
 /// A write, with what it borrows.
@@ -305,21 +306,69 @@ impl Run {
             }
         }
         self.views = views;
-        for epoch in self.retained.clone() {
+        let newest = latest(store);
+        for (epoch, _) in self.retained.clone() {
             let view = store.index().view(At::Epoch(epoch)).expect("a retained epoch is readable");
             self.compare_scan(store, &*view, epoch);
+            self.compare_changes(&*newest, epoch);
+            if let Some((since, _)) = self.retained.first().filter(|(since, _)| *since < epoch) {
+                self.compare_changes(&*view, *since);
+            }
         }
     }
 
+    /// Compares what is told of changes with what became of each key.
+    fn compare_changes(&mut self, view: &dyn View, since: Epoch) {
+        let prefix = if self.random.chance(500) { &[][..] } else { self.partition() };
+        let mut cursor = view.changes(since, prefix).expect("a retained epoch is readable");
+        let mut told: BTreeMap<Vec<u8>, Option<(Epoch, Vec<u8>)>> = BTreeMap::new();
+        while cursor.advance().expect("read") {
+            let record = cursor.record().map(|record| (record.version, record.value.to_vec()));
+            assert!(told.last_key_value().is_none_or(|(last, _)| &last[..] < cursor.key()), "out of order");
+            told.insert(cursor.key().to_vec(), record);
+        }
+        for (key, then, now) in self.model.between(since, view.epoch()) {
+            if !key.starts_with(prefix) {
+                continue;
+            }
+            let version =
+                |record: Option<&ModelRecord>| record.map(|record| (record.version, record.value.clone()));
+            let (then, now) = (version(then), version(now));
+            match told.remove(&key) {
+                Some(record) => {
+                    assert_eq!(record, now, "{key:?} between {since} and {}", view.epoch());
+                    assert!(then != now || now.is_none(), "{key:?} was not changed");
+                }
+                // Whether a counter is written anew by nothing is the backend's choice.
+                None => assert_eq!(
+                    then.map(|(_, value)| value),
+                    now.map(|(_, value)| value),
+                    "{key:?} between {since} and {}",
+                    view.epoch()
+                ),
+            }
+        }
+        assert!(told.is_empty(), "{told:?}");
+    }
+
+    /// Keeps the epoch of a commit, and lets go of another one in the same commit.
     fn retain(&mut self, store: &dyn Store) {
-        if self.retained.len() >= 3 {
+        let dropped = (self.retained.len() >= 3).then(|| {
             let at = self.random.index(self.retained.len());
-            self.retained.remove(at);
+            self.retained.remove(at).1
+        });
+        let name = self.random.number().to_be_bytes().to_vec();
+        let hot = self.sort();
+        let mut writes = vec![keep(&name), put_at(Key::new(PARTITIONS[0], &hot), b"kept with it")];
+        writes.extend(dropped.as_deref().map(let_go));
+        let commit = Commit { writes, durability: Durability::Async, ..Commit::default() };
+        match store.index().commit(&commit).expect("no error") {
+            Outcome::Committed { epoch, .. } => {
+                self.model.apply(&commit, &[], epoch);
+                self.retained.push((epoch, name));
+            }
+            Outcome::Conflict { .. } => panic!("a conflict without a precondition"),
         }
-        if self.model.epoch() > Epoch::ZERO && !self.retained.contains(&self.model.epoch()) {
-            self.retained.push(self.model.epoch());
-        }
-        store.index().retain(&self.retained).expect("the newest epoch can be kept");
     }
 
     fn check_everything(&mut self, store: &dyn Store) {

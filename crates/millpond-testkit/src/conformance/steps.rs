@@ -2,7 +2,7 @@
 
 use millpond_core::{
     At, Commit, Direction, Durability, Epoch, ErrorKind, Extent, Key, KeyRange, Op, Outcome, Precondition,
-    Record, Result, Store, View, Write,
+    RETAINED, Record, Result, Store, View, Write,
 };
 
 /// The partition that most tests use.
@@ -34,6 +34,16 @@ pub(super) fn adjust(sort: &[u8], by: i64) -> Write<'_> {
 
 pub(super) fn tallied<'a>(write: Write<'a>, counter: &'a [u8]) -> Write<'a> {
     Write { tally: Some(key(counter)), ..write }
+}
+
+/// Keeps the epoch of its commit readable.
+pub(super) fn keep(name: &[u8]) -> Write<'_> {
+    put_at(Key::new(RETAINED, name), b"kept")
+}
+
+/// Ends what [`keep`] began.
+pub(super) fn let_go(name: &[u8]) -> Write<'_> {
+    Write { key: Key::new(RETAINED, name), op: Op::Delete, tally: None }
 }
 
 pub(super) fn unchanged(sort: &[u8], version: Epoch) -> Precondition<'_> {

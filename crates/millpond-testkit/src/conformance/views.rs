@@ -1,6 +1,6 @@
-//! Views: a state that stays as it is, and the epochs that stay readable.
+//! Views: a state that stays as it is.
 
-use millpond_core::{At, Direction, Epoch, ErrorKind, KeyRange};
+use millpond_core::{Direction, KeyRange};
 
 use super::{Fixture, Tests, steps::*};
 
@@ -9,11 +9,6 @@ pub(super) const TESTS: Tests = &[
     ("a_view_of_nothing_is_empty", a_view_of_nothing_is_empty),
     ("a_cursor_keeps_its_view", a_cursor_keeps_its_view),
     ("a_view_survives_compaction_or_says_so", a_view_survives_compaction_or_says_so),
-    ("retained_epochs_stay_readable", retained_epochs_stay_readable),
-    ("retained_epochs_survive_reopen", retained_epochs_survive_reopen),
-    ("an_epoch_let_go_is_right_or_gone", an_epoch_let_go_is_right_or_gone),
-    ("retain_refuses_what_is_gone", retain_refuses_what_is_gone),
-    ("counters_have_a_past_too", counters_have_a_past_too),
 ];
 
 fn a_view_does_not_change(fixture: &mut Fixture) {
@@ -78,98 +73,5 @@ fn a_view_survives_compaction_or_says_so(fixture: &mut Fixture) {
         if let Some(found) = unless_gone(scan(&*view, KeyRange::all(P), Direction::Forward)) {
             assert_eq!(found, expected);
         }
-    }
-}
-
-fn retained_epochs_stay_readable(fixture: &mut Fixture) {
-    let store = fixture.store();
-    let mut epochs = Vec::new();
-    for round in 0u8..5 {
-        let (epoch, _) = commit(store, &[put(b"a", &[round + 1]), put(&[b'k', round], b"x")]);
-        if epochs.len() < 3 {
-            epochs.push((epoch, all(store)));
-            store.index().retain(&epochs.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>()).expect("kept");
-        }
-    }
-    commit(store, &[delete(b"a"), delete(b"k\0")]);
-    store.compact().expect("compacted");
-    for (epoch, expected) in &epochs {
-        let view = store.index().view(At::Epoch(*epoch)).expect("retained");
-        assert_eq!(view.epoch(), *epoch);
-        assert_eq!(scan(&*view, KeyRange::all(P), Direction::Forward).expect("scanned"), *expected);
-        let mut backward = scan(&*view, KeyRange::all(P), Direction::Backward).expect("scanned");
-        backward.reverse();
-        assert_eq!(backward, *expected);
-    }
-}
-
-fn retained_epochs_survive_reopen(fixture: &mut Fixture) {
-    let (epoch, _) = commit(fixture.store(), &[put(b"a", b"then"), put(b"b", b"then")]);
-    fixture.store().index().retain(&[epoch]).expect("kept");
-    commit(fixture.store(), &[put(b"a", b"now"), delete(b"b")]);
-    for _ in 0..2 {
-        fixture.reopen();
-        fixture.store().compact().expect("compacted");
-        let view = fixture.store().index().view(At::Epoch(epoch)).expect("retained");
-        let record = view.get(key(b"a")).expect("read").expect("there");
-        assert_eq!((record.version, &record.value[..]), (epoch, &b"then"[..]));
-        assert!(view.get(key(b"b")).expect("read").is_some());
-        assert_eq!(value(fixture.store(), b"a"), Some(b"now".to_vec()));
-    }
-}
-
-fn an_epoch_let_go_is_right_or_gone(fixture: &mut Fixture) {
-    let store = fixture.store();
-    let (epoch, _) = commit(store, &[put(b"a", b"then")]);
-    store.index().retain(&[epoch]).expect("kept");
-    commit(store, &[put(b"a", b"now")]);
-    store.index().retain(&[]).expect("let go");
-    store.compact().expect("compacted");
-    commit(store, &[put(b"a", b"later")]);
-    store.compact().expect("compacted");
-    if let Some(view) = unless_gone(store.index().view(At::Epoch(epoch)))
-        && let Some(record) = unless_gone(view.get(key(b"a")))
-    {
-        assert_eq!(&record.expect("it was there").value[..], b"then");
-    }
-    assert_eq!(value(store, b"a"), Some(b"later".to_vec()));
-}
-
-fn retain_refuses_what_is_gone(fixture: &mut Fixture) {
-    let store = fixture.store();
-    let (old, _) = commit(store, &[put(b"a", b"1")]);
-    let (kept, _) = commit(store, &[put(b"a", b"2")]);
-    store.index().retain(&[kept]).expect("kept");
-    for round in 0u8..10 {
-        commit(store, &[put(b"a", &[round; 50])]);
-        store.compact().expect("compacted");
-    }
-    match store.index().view(At::Epoch(old)) {
-        Ok(_) => store.index().retain(&[old, kept]).expect("what can be read can be kept"),
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::EpochGone);
-            let refused = store.index().retain(&[old]).expect_err("it is gone");
-            assert_eq!(refused.kind(), ErrorKind::EpochGone);
-        }
-    }
-    store.compact().expect("compacted");
-    let view = store.index().view(At::Epoch(kept)).expect("the set is unchanged");
-    let record = view.get(key(b"a")).expect("read").expect("there");
-    assert_eq!(&record.value[..], b"2");
-}
-
-fn counters_have_a_past_too(fixture: &mut Fixture) {
-    let store = fixture.store();
-    let mut epochs: Vec<Epoch> = Vec::new();
-    for _ in 0..4 {
-        let (epoch, _) = commit(store, &[adjust(b"n", 10)]);
-        epochs.push(epoch);
-        store.index().retain(&epochs).expect("kept");
-    }
-    store.compact().expect("compacted");
-    fixture.reopen();
-    for (at, epoch) in epochs.iter().enumerate() {
-        let view = fixture.store().index().view(At::Epoch(*epoch)).expect("retained");
-        assert_eq!(view.counter(key(b"n")).expect("read"), 10 * (at as i64 + 1));
     }
 }

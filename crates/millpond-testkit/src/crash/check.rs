@@ -1,14 +1,15 @@
-//! Compares what is left of a store with what was promised.
+//! Compares what is left of a store with what was promised: its newest state, every epoch that a
+//! record keeps, and what was changed since.
 
 use std::collections::BTreeMap;
 
-use millpond_core::{At, Direction, Epoch, Error, Key, KeyRange, Store, View};
+use millpond_core::{At, Direction, Epoch, Error, Key, KeyRange, RETAINED, Store, View};
 
 use super::{
     Ledger, Violation,
     plan::{PARTITIONS, Plan, SEQUENCE, SUM_COUNT, SUMS, TALLIES},
 };
-use crate::model::Model;
+use crate::model::{Model, ModelRecord};
 
 /// What must have survived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub fn check(store: &dyn Store, ledger: &Ledger, demand: Demand) -> Result<BTree
         Plan::of(ledger.seed, number).apply(&mut model, epoch);
     }
     compare_with_model(store, &*view, &model)?;
+    compare_kept_epochs(store, &*view, &model)?;
     let mut damages = Vec::new();
     store.verify(&mut |damage| damages.push(damage)).map_err(failed("verifying"))?;
     if !damages.is_empty() {
@@ -99,11 +101,55 @@ fn compare_with_promises(
     Ok(())
 }
 
+/// Compares the states that records keep, and what is told of changes since each of them.
+fn compare_kept_epochs(store: &dyn Store, newest: &dyn View, model: &Model) -> Result<(), Violation> {
+    for (sort, record) in model.scan(KeyRange::all(RETAINED), model.epoch()) {
+        let epoch = record.version;
+        let context =
+            |violation: Violation| violation.context(format!("as of epoch {epoch}, which {sort:?} keeps"));
+        let failed = |error: Error| context(Violation::of_error("opening a view", &error));
+        let view = store.index().view(At::Epoch(epoch)).map_err(failed)?;
+        compare_with_model(store, &*view, model).map_err(context)?;
+        compare_changes(newest, model, epoch).map_err(context)?;
+    }
+    Ok(())
+}
+
+fn compare_changes(newest: &dyn View, model: &Model, since: Epoch) -> Result<(), Violation> {
+    let failed = |error: Error| Violation::of_error("asking what was changed", &error);
+    let mut told = BTreeMap::new();
+    let mut changes = newest.changes(since, b"").map_err(failed)?;
+    while changes.advance().map_err(failed)? {
+        let record = changes.record().map(|record| (record.version, record.value.to_vec()));
+        told.insert(changes.key().to_vec(), record);
+    }
+    for (key, then, now) in model.between(since, model.epoch()) {
+        let of = |record: Option<&ModelRecord>| record.map(|record| (record.version, record.value.clone()));
+        let (then, now) = (of(then), of(now));
+        let told = told.remove(&key);
+        // What passed between the two may be told of as gone.
+        let is_right = match &told {
+            Some(told) => *told == now && (then != now || now.is_none()),
+            None => then == now,
+        };
+        if !is_right {
+            let key = key.escape_ascii();
+            return Err(Violation::new(format!("of the change of {key} another thing is told: {told:?}")));
+        }
+    }
+    match told.first_key_value() {
+        Some((key, _)) => Err(Violation::new(format!("{} never was and is told of", key.escape_ascii()))),
+        None => Ok(()),
+    }
+}
+
+/// Compares a view with the model as of its epoch.
 fn compare_with_model(store: &dyn Store, view: &dyn View, model: &Model) -> Result<(), Violation> {
     let failed = |error: Error| Violation::of_error("reading", &error);
-    for partition in PARTITIONS {
+    let epoch = view.epoch();
+    for partition in PARTITIONS.into_iter().chain([&RETAINED[..]]) {
         let name = String::from_utf8_lossy(partition);
-        let mut expected = model.scan(KeyRange::all(partition), model.epoch());
+        let mut expected = model.scan(KeyRange::all(partition), epoch);
         for direction in [Direction::Forward, Direction::Backward] {
             let mut cursor = view.scan(KeyRange::all(partition), direction).map_err(failed)?;
             for (sort, record) in &expected {
@@ -152,8 +198,8 @@ fn compare_with_model(store: &dyn Store, view: &dyn View, model: &Model) -> Resu
             }
         }
         compare_counter(view, model, Key::new(TALLIES, partition))?;
-        let tally = model.counter(Key::new(TALLIES, partition), model.epoch());
-        if tally != expected.len() as i64 {
+        let tally = model.counter(Key::new(TALLIES, partition), epoch);
+        if tally != expected.len() as i64 && partition != RETAINED {
             return Err(Violation::new(format!("{name}: the harness counts {tally} of {}", expected.len())));
         }
     }
@@ -165,7 +211,7 @@ fn compare_with_model(store: &dyn Store, view: &dyn View, model: &Model) -> Resu
 
 fn compare_counter(view: &dyn View, model: &Model, key: Key<'_>) -> Result<(), Violation> {
     let found = view.counter(key).map_err(|error| Violation::of_error("reading a counter", &error))?;
-    let expected = model.counter(key, model.epoch());
+    let expected = model.counter(key, view.epoch());
     if found == expected {
         return Ok(());
     }

@@ -83,7 +83,8 @@ impl Driver {
         let plan = Plan::of(seed, number);
         let outcome = attempt(|| {
             let extents = self.store_bulk(&plan)?;
-            self.store().index().commit(&plan.commit(&extents, durability))
+            let given_back = plan.given_back(&**self.store())?;
+            self.store().index().commit(&plan.commit(&extents, &given_back, durability))
         });
         match outcome {
             Ok(Outcome::Committed { epoch, .. }) => {

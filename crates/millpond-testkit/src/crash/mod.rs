@@ -8,6 +8,8 @@
 //! - What survived is a prefix of the order of commits, but for commits that failed: no holes.
 //! - No commit is there in part: every key, value, version, counter and bulk byte is what the
 //!   surviving commits, applied in the order of their epochs, make of an empty container.
+//! - Every state that a record keeps is whole, and what is told of changes since then is right: some
+//!   commits keep an epoch, let go of one, or go back to one and own its bulk bytes again.
 //! - No epoch is given out twice, also not that of a commit that was lost.
 //! - Opening again, and again after more commits and another loss of power, shows the same.
 //!

@@ -1,6 +1,10 @@
 //! Commits that follow from their number, so that a checker knows what each of them wrote.
 
-use millpond_core::{Commit, Durability, Extent, Key, Op, Write};
+use std::collections::BTreeMap;
+
+use millpond_core::{
+    At, Commit, Durability, Epoch, Extent, Key, KeyRange, Op, RETAINED, Record, Result, Store, Write,
+};
 
 use crate::{model::Model, random::Random};
 
@@ -17,8 +21,14 @@ pub(super) const SUMS: &[u8] = b"sum";
 /// Counters that keep tally of the partition that they are named after.
 pub(super) const TALLIES: &[u8] = b"tly";
 
-/// The partitions that hold records.
+/// The partitions that hold records, of which tallies are kept.
 pub(super) const PARTITIONS: [&[u8]; 4] = [SEQUENCE, HOT, BULK, LARGE];
+
+/// What a commit that goes back to a kept epoch gives back.
+pub(super) const ROLLED_BACK: [&[u8]; 3] = [HOT, BULK, LARGE];
+
+/// How many epochs are kept at a time, at most.
+const KEPT_COUNT: u64 = 3;
 
 /// How many counters are adjusted.
 pub(super) const SUM_COUNT: u64 = 3;
@@ -27,6 +37,8 @@ pub(super) const SUM_COUNT: u64 = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     writes: Vec<PlannedWrite>,
+    /// The record whose epoch it goes back to, besides, if that is there.
+    back_to: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,9 +91,46 @@ impl Plan {
                     write(LARGE, key.to_be_bytes().to_vec(), put(value, Vec::new()));
                 }
             }
+            // Kept, or kept anew: then the epoch of before is let go.
+            86..93 => {
+                write(
+                    RETAINED,
+                    vec![random.below(KEPT_COUNT) as u8],
+                    put(number.to_le_bytes().to_vec(), Vec::new()),
+                );
+            }
+            93..96 => write(RETAINED, vec![random.below(KEPT_COUNT) as u8], PlannedOp::Delete),
+            96..100 => {
+                writes.retain(|write| !ROLLED_BACK.contains(&write.partition));
+                return Self { writes, back_to: Some(vec![random.below(KEPT_COUNT) as u8]) };
+            }
             _ => {}
         }
-        Self { writes }
+        Self { writes, back_to: None }
+    }
+
+    /// What the commit gives back besides, of a store that is as it was when the commit is made: of
+    /// each key that was changed since the kept epoch, what it had.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(super) fn given_back(&self, store: &dyn Store) -> Result<GivenBack> {
+        let mut given = GivenBack::default();
+        let Some(name) = &self.back_to else { return Ok(given) };
+        let now = store.index().view(At::Latest)?;
+        let Some(kept) = now.get(Key::new(RETAINED, name))? else { return Ok(given) };
+        let then = store.index().view(At::Epoch(kept.version))?;
+        for partition in ROLLED_BACK {
+            let mut changes = now.changes(kept.version, partition)?;
+            while changes.advance()? {
+                let sort = changes.key()[partition.len()..].to_vec();
+                let record = then.get(Key::new(partition, &sort))?;
+                if record.is_some() || changes.record().is_some() {
+                    given.0.insert((partition, sort), record);
+                }
+            }
+        }
+        Ok(given)
     }
 
     /// The bulk bytes of each write, empty where it has none.
@@ -93,8 +142,13 @@ impl Plan {
         self.writes.iter().map(of).collect()
     }
 
-    /// The commit, whose writes own `extents`, each of its own.
-    pub(super) fn commit<'a>(&'a self, extents: &'a [Vec<Extent>], durability: Durability) -> Commit<'a> {
+    /// The commit, whose writes own `extents`, each of its own, and those of what it gives back.
+    pub(super) fn commit<'a>(
+        &'a self,
+        extents: &'a [Vec<Extent>],
+        given_back: &'a GivenBack,
+        durability: Durability,
+    ) -> Commit<'a> {
         let of = |(at, write): (usize, &'a PlannedWrite)| {
             let op = match &write.op {
                 PlannedOp::Put { value, .. } => {
@@ -103,22 +157,71 @@ impl Plan {
                 PlannedOp::Delete => Op::Delete,
                 PlannedOp::Adjust(by) => Op::Adjust(*by),
             };
-            let tally = (write.partition != SUMS).then(|| Key::new(TALLIES, write.partition));
+            let is_tallied = PARTITIONS.contains(&write.partition);
+            let tally = is_tallied.then(|| Key::new(TALLIES, write.partition));
             Write { key: Key::new(write.partition, &write.sort), op, tally }
         };
+        let back = given_back.0.iter().map(|((partition, sort), record)| Write {
+            key: Key::new(partition, sort),
+            op: match record {
+                Some(record) => Op::Put { value: &record.value, extents: &record.extents },
+                None => Op::Delete,
+            },
+            tally: Some(Key::new(TALLIES, partition)),
+        });
         Commit {
             preconditions: Vec::new(),
-            writes: self.writes.iter().enumerate().map(of).collect(),
+            writes: self.writes.iter().enumerate().map(of).chain(back).collect(),
             durability,
             ..Commit::default()
         }
     }
 
     /// Applies the commit to a model; see [`Model::apply`].
-    pub(super) fn apply(&self, model: &mut Model, epoch: millpond_core::Epoch) -> Vec<bool> {
-        model.apply(&self.commit(&[], Durability::Async), &self.bulk(), epoch)
+    pub(super) fn apply(&self, model: &mut Model, epoch: Epoch) -> Vec<bool> {
+        let (given_back, mut bulk) = self.given_back_in(model);
+        let mut all = self.bulk();
+        all.append(&mut bulk);
+        model.apply(&self.commit(&[], &given_back, Durability::Async), &all, epoch)
+    }
+
+    /// As [`Plan::given_back`], of a model, with the bulk bytes of each record.
+    fn given_back_in(&self, model: &Model) -> (GivenBack, Vec<Vec<u8>>) {
+        let (mut given, mut bulk) = (GivenBack::default(), Vec::new());
+        let kept = self.back_to.as_ref().and_then(|name| model.get(Key::new(RETAINED, name), model.epoch()));
+        let Some(kept) = kept.map(|kept| kept.version) else { return (given, bulk) };
+        for partition in ROLLED_BACK {
+            let range = KeyRange::all(partition);
+            let (then, now) = (model.scan(range, kept), model.scan(range, model.epoch()));
+            for (sort, _) in now.iter().filter(|(sort, record)| {
+                record.version > kept && !then.iter().any(|(other, _)| other == sort)
+            }) {
+                given.0.insert((partition, sort.to_vec()), None);
+            }
+            for (sort, record) in &then {
+                let key = Key::new(partition, sort);
+                let current = model.get(key, model.epoch());
+                if current.is_none_or(|current| current.version > kept) {
+                    let given_back = Record {
+                        version: record.version,
+                        value: record.value.clone().into(),
+                        extents: Vec::new(),
+                    };
+                    given.0.insert((partition, sort.to_vec()), Some(given_back));
+                }
+            }
+        }
+        for (partition, sort) in given.0.keys() {
+            let then = model.get(Key::new(partition, sort), kept);
+            bulk.push(then.map_or_else(Vec::new, |record| record.bulk.clone()));
+        }
+        (given, bulk)
     }
 }
+
+/// Of keys that were changed, what they had.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GivenBack(BTreeMap<(&'static [u8], Vec<u8>), Option<Record>>);
 
 #[cfg(test)]
 mod tests {
@@ -126,12 +229,14 @@ mod tests {
 
     #[test]
     fn a_plan_follows_from_its_number_and_all_kinds_occur() {
-        let (mut bulk, mut large, mut deletes) = (0, 0, 0);
+        let (mut bulk, mut large, mut deletes, mut kept, mut back) = (0, 0, 0, 0, 0);
         for number in 0..200 {
             let plan = Plan::of(3, number);
             let again = Plan::of(3, number);
             assert_eq!(format!("{plan:?}"), format!("{again:?}"));
             bulk += plan.bulk().iter().filter(|bulk| !bulk.is_empty()).count();
+            kept += plan.writes.iter().filter(|write| write.partition == RETAINED).count();
+            back += usize::from(plan.back_to.is_some());
             large += usize::from(plan.writes.len() > 50);
             deletes += plan.writes.iter().filter(|write| matches!(write.op, PlannedOp::Delete)).count();
             let mut keys: Vec<_> = plan.writes.iter().map(|write| (write.partition, &write.sort)).collect();
@@ -140,5 +245,6 @@ mod tests {
             assert_eq!(keys.len(), plan.writes.len(), "no key occurs twice");
         }
         assert!(bulk > 10 && large > 3 && deletes > 30, "{bulk} {large} {deletes}");
+        assert!(kept > 10 && back > 3, "{kept} {back}");
     }
 }

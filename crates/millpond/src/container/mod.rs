@@ -186,7 +186,7 @@ impl Container {
 
     /// Whether this handle refuses every change.
     pub fn is_read_only(&self) -> bool {
-        self.inner.read_only
+        self.inner.read_only || self.scope.as_ref().is_some_and(|scope| scope.is_read_only())
     }
 
     /// When a commit of this handle counts as done.
@@ -326,11 +326,13 @@ impl Container {
         self.index()?.flush()
     }
 
-    /// Merges what is worth merging and gives back what is dead, now. It also happens by itself.
+    /// Merges what is worth merging and gives back what is dead, now; automatic snapshots that the
+    /// container's rule no longer keeps are destroyed first. Merging also happens by itself.
     pub fn compact(&self) -> Result<()> {
         self.check_unscoped("compact")?;
         self.check_writable()?;
         catalog::reap_all(self, usize::MAX)?;
+        self.expire_snapshots()?;
         object::merge_all(self)?;
         self.inner.store.compact()
     }
@@ -374,6 +376,11 @@ impl Container {
     /// Whether the handle shows anything but the newest state.
     pub(crate) fn is_scoped(&self) -> bool {
         self.scope.is_some()
+    }
+
+    /// Whether the handle shows the newest state, and not that of a snapshot or a transaction.
+    pub fn is_current(&self) -> bool {
+        !self.is_scoped()
     }
 
     /// Whether the handle belongs to a transaction.
@@ -455,7 +462,7 @@ impl Container {
 
     /// # Errors
     /// `InvalidArgument` for what concerns the whole container, and not the state that a handle shows.
-    fn check_unscoped(&self, doing: &str) -> Result<()> {
+    pub(crate) fn check_unscoped(&self, doing: &str) -> Result<()> {
         if self.is_scoped() {
             let message = format!("{self} can't {doing}: use the container's own handle");
             return Err(Error::new(ErrorKind::InvalidArgument, message));

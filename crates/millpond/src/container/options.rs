@@ -80,6 +80,9 @@ impl ContainerOptions {
         if let Some(text) = property("mapped") {
             recorded.insert("mapped".to_owned(), properties::parse_mapped(text)?.to_string());
         }
+        if let Some(text) = property("snapshot-keep") {
+            recorded.insert("snapshot-keep".to_owned(), properties::parse_snapshot_keep(text)?);
+        }
         let entry = ContainerEntry {
             label: label.as_deref().map(Label::new).transpose()?,
             container_type: container_type.to_string(),
@@ -128,6 +131,8 @@ mod tests {
         assert_eq!(entry.properties["inline-size"], "1024");
         let (entry, _) = with("mapped", "False").describe(None, 7).expect("options");
         assert_eq!(entry.properties["mapped"], "false");
+        let (entry, _) = with("snapshot-keep", "daily:7,last:2").describe(None, 7).expect("options");
+        assert_eq!(entry.properties["snapshot-keep"], "last:2,daily:7");
         let (entry, _) = with("label", "b").describe(None, 7).expect("options");
         assert_eq!(entry.label.expect("a label").as_str(), "b");
     }
@@ -148,6 +153,7 @@ mod tests {
             "inline-size=2049",
             "inline-size=x",
             "mapped=1",
+            "snapshot-keep=daily",
             "type=x",
             "colour=red",
         ]
@@ -160,7 +166,9 @@ mod tests {
         assert!(with("label", "b").describe(Some("a"), 0).is_err());
         let error = with("colour", "red").describe(None, 0).expect_err("unknown");
         assert!(
-            error.to_string().contains("durability, inline-size, label, log-size, mapped, type"),
+            error
+                .to_string()
+                .contains("durability, inline-size, label, log-size, mapped, snapshot-keep, type"),
             "{error}"
         );
     }

@@ -9,7 +9,7 @@ use crate::{container_type::ContainerType, properties};
 
 impl Container {
     /// Its properties: `durability`, `inline-size` in bytes, `label` if it has one, `log-size` in
-    /// bytes, `mapped`, and `type`.
+    /// bytes, `mapped`, `snapshot-keep`, and `type`.
     pub fn properties(&self) -> Result<BTreeMap<String, String>> {
         self.check_open()?;
         self.properties_of(&self.entry()?)
@@ -21,6 +21,7 @@ impl Container {
         properties.insert("durability".into(), durability.into());
         properties.insert("inline-size".into(), inline_bytes_of(entry)?.to_string());
         properties.insert("mapped".into(), mapped_of(entry)?.to_string());
+        properties.entry("snapshot-keep".into()).or_insert_with(|| "none".into());
         properties.insert("type".into(), entry.container_type.clone());
         let spec = self.pool().container_spec(self.uuid())?;
         properties.insert("log-size".into(), spec.log_bytes.to_string());
@@ -30,7 +31,12 @@ impl Container {
         Ok(properties)
     }
 
-    /// Sets a property: `label`; or `durability`, `inline-size` or `mapped`, which handles that are
+    /// What the property `snapshot-keep` says, if it was ever set.
+    pub(crate) fn snapshot_keep(&self) -> Result<Option<String>> {
+        Ok(self.entry()?.properties.remove("snapshot-keep"))
+    }
+
+    /// Sets a property: `label`; `snapshot-keep`, the rule for automatic snapshots; or `durability`, `inline-size` or `mapped`, which handles that are
     /// opened later go by.
     ///
     /// # Errors
@@ -65,6 +71,13 @@ impl Container {
                 let mapped = properties::parse_mapped(value)?.to_string();
                 self.update(&mut |entry| {
                     entry.properties.insert(name.to_owned(), mapped.clone());
+                    Ok(())
+                })
+            }
+            "snapshot-keep" => {
+                let rule = properties::parse_snapshot_keep(value)?;
+                self.update(&mut |entry| {
+                    entry.properties.insert(name.to_owned(), rule.clone());
                     Ok(())
                 })
             }

@@ -21,6 +21,11 @@ pub(crate) trait Scope: Send + Sync {
     /// `ReadOnly`, where nothing may be changed in it; what any use of it answers once it has ended.
     fn check_writable(&self, container: &Container) -> Result<()>;
 
+    /// Whether everything in it is for reading only.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// Whether it is a transaction.
     fn is_transaction(&self) -> bool {
         false

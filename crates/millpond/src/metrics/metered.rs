@@ -9,8 +9,8 @@ use std::{
 };
 
 use millpond_core::{
-    At, Commit, Cursor, Direction, Epoch, Extent, Index, Key, KeyRange, Op, Outcome, Record, RecordRef,
-    Result, SegmentWriter, Segments, Store, View, Write, WriteStream,
+    At, ChangeCursor, Commit, Cursor, Direction, Epoch, Extent, Index, Key, KeyRange, Op, Outcome, Record,
+    RecordRef, Result, SegmentWriter, Segments, Store, View, Write, WriteStream,
 };
 
 use super::{Operations, histogram::Counting};
@@ -125,10 +125,6 @@ impl Index for Metered {
         self.meter.syncs.add(began.elapsed());
         Ok(epoch)
     }
-
-    fn retain(&self, epochs: &[Epoch]) -> Result<()> {
-        self.store.index().retain(epochs)
-    }
 }
 
 struct CountedWrites<'a> {
@@ -216,6 +212,10 @@ impl View for MeteredView {
     fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>> {
         let cursor = self.view.scan(range, direction)?;
         Ok(Box::new(MeteredCursor { cursor, meter: Arc::clone(&self.meter), records: 0, bytes: 0 }))
+    }
+
+    fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {
+        self.view.changes(since, prefix)
     }
 }
 

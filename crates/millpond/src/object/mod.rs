@@ -364,6 +364,32 @@ pub(crate) fn restored_value(partition: &[u8], sort: &[u8], version: Epoch, valu
     }
 }
 
+/// What a record of an object is to a user: of which dkey and akey, and of which records of an array.
+/// None for what is none of an object's records.
+pub(crate) fn key_of_record(id: ObjectId, sort: &[u8]) -> Option<RecordKey> {
+    let kind = id.kind().ok()?;
+    let place = records::Place::parse(kind, sort).ok()?;
+    Some(RecordKey {
+        dkey: records::Place::dkey(kind, sort)?,
+        akey: place.akey(kind, sort)?,
+        is_header: place.record == records::Slot::Array,
+        records: match place.record {
+            records::Slot::Extent(records) => Some(records),
+            records::Slot::Single | records::Slot::Array => None,
+        },
+    })
+}
+
+/// See [`key_of_record`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordKey {
+    pub(crate) dkey: ObjectKey<'static>,
+    pub(crate) akey: ObjectKey<'static>,
+    /// It says that the akey is an array, and holds none of its records.
+    pub(crate) is_header: bool,
+    pub(crate) records: Option<Range<u64>>,
+}
+
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Object({self})")

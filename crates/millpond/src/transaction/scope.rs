@@ -73,10 +73,6 @@ impl Index for TransactionScope {
     fn flush(&self) -> Result<Epoch> {
         Err(whole("made durable before it commits"))
     }
-
-    fn retain(&self, _: &[Epoch]) -> Result<()> {
-        Err(whole("kept"))
-    }
 }
 
 impl Segments for TransactionScope {

@@ -19,3 +19,4 @@ mod object;
 mod pool;
 mod processes;
 mod properties;
+mod snapshots;

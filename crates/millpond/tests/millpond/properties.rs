@@ -33,13 +33,13 @@ fn unknown_properties_name_the_known_ones(scratch: &Scratch) {
     refused(
         pool.create_container(None, options),
         invalid,
-        "durability, inline-size, label, log-size, mapped, type",
+        "durability, inline-size, label, log-size, mapped, snapshot-keep, type",
     );
     let container = pool.create_container(None, ContainerOptions::default()).expect("created");
     refused(
         container.set_property("colour", "red"),
         invalid,
-        "durability, inline-size, label, log-size, mapped, type",
+        "durability, inline-size, label, log-size, mapped, snapshot-keep, type",
     );
     refused(container.set_property("type", "KV"), invalid, "fixed");
     refused(container.set_property("log-size", "1MiB"), invalid, "fixed");
@@ -68,6 +68,7 @@ fn a_container_has_properties(scratch: &Scratch) {
                 ("label", "kv"),
                 ("log-size", "1048576"),
                 ("mapped", "true"),
+                ("snapshot-keep", "none"),
                 ("type", "KV"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
