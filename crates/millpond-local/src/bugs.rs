@@ -41,6 +41,12 @@ pub enum Bug {
     PublishBeforeRecord,
     SlotForgetsViews,
     TrustWhatLossesLeave,
+    RetireWithoutAskingCursors,
+    RetireWithoutLookingAgain,
+    DeliverUnsynced,
+    WakeNobody,
+    MergeAwayWatchedRuns,
+    TrustUnsyncedCursors,
 }
 
 #[cfg(feature = "planted-bugs")]
