@@ -33,6 +33,7 @@
 
 use std::ops::Bound;
 
+use bytes::Bytes;
 use millpond_core::{Error, ErrorKind, Key, KeyRange, Result, limits::KEY_BYTES_MAX};
 use uuid::Uuid;
 
@@ -93,6 +94,16 @@ impl ObjectId {
         partition
     }
 
+    /// Whether it is the catalogue.
+    pub(crate) fn is_catalogue(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it is a dictionary.
+    pub(crate) fn is_dict(self) -> bool {
+        self.0 >> 96 == u128::from(TAG_DICT)
+    }
+
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(u128::from_be_bytes(bytes.try_into().ok()?)))
     }
@@ -133,6 +144,25 @@ impl Listing {
         };
         KeyRange { partition: CATALOGUE, start: Bound::Included(start), end: Bound::Excluded(end) }
     }
+}
+
+/// The object and the sort key of a key in one piece, partition and sort key; none where it is too short.
+pub(crate) fn split(key: &Bytes) -> Option<(ObjectId, Bytes)> {
+    let id = key.first_chunk::<16>()?;
+    let sort = (key.len() >= size_of::<Partition>()).then(|| key.slice(size_of::<Partition>()..))?;
+    Some((ObjectId(u128::from_be_bytes(*id)), sort))
+}
+
+/// Of which sort a record of the catalogue is.
+pub(crate) fn listing_of(sort: &[u8]) -> Option<Listing> {
+    [Listing::Names, Listing::Objects, Listing::Reaps]
+        .into_iter()
+        .find(|listing| sort.len() > 1 && sort[0] == *listing as u8)
+}
+
+/// Whether a record of a dictionary is an entry.
+pub(crate) fn is_entry(sort: &[u8]) -> bool {
+    sort.first() == Some(&ENTRY)
 }
 
 /// The name in a sort key of [`Listing::Names`].

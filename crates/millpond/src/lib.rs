@@ -48,6 +48,7 @@ mod query;
 mod size;
 mod transaction;
 mod value;
+mod watch;
 
 pub use container::{Container, ContainerOptions, OpenOptions};
 pub use container_type::ContainerType;
@@ -67,6 +68,7 @@ pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSu
 pub use size::{format_size, parse_size};
 pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;
+pub use watch::{Change, ChangeKind, ChangeSet, Watch, WatchCursor, WatchOptions};
 
 /// The version of this crate.
 pub fn version() -> &'static str {

@@ -24,7 +24,7 @@ use millpond_core::{
 use uuid::Uuid;
 
 pub use self::options::{ContainerOptions, OpenOptions};
-use self::properties::{durability_of, inline_bytes_of, mapped_of};
+use self::properties::{durability_of, inline_bytes_of, mapped_of, watch_retention_of};
 pub(crate) use self::scope::Scope;
 use crate::{
     catalog,
@@ -123,7 +123,9 @@ impl Container {
             None => durability_of(entry)?,
         };
         let mapped = mapped_of(entry)?;
-        let store_options = StoreOptions { read_only: options.read_only, durability, mapped };
+        let watch_retention = watch_retention_of(entry)?;
+        let store_options =
+            StoreOptions { read_only: options.read_only, durability, mapped, watch_retention };
         let name = entry.label.as_ref().map_or_else(|| uuid.to_string(), Label::to_string);
         let store = pool
             .store()
@@ -426,7 +428,7 @@ impl Container {
 
     /// # Errors
     /// `InvalidArgument` for what concerns the whole container, and not the state that a handle shows.
-    fn check_unscoped(&self, doing: &str) -> Result<()> {
+    pub(crate) fn check_unscoped(&self, doing: &str) -> Result<()> {
         if self.is_scoped() {
             let message = format!("{self} can't {doing}: use the container's own handle");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
