@@ -18,3 +18,4 @@ mod object;
 mod pool;
 mod processes;
 mod properties;
+mod watch;
