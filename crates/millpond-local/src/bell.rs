@@ -45,7 +45,14 @@ impl Control {
         let rings = words.rings.load(Ordering::SeqCst);
         words.sleepers.store(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if is_ready() || pause() {
+        if is_ready() {
+            return;
+        }
+        if pause() {
+            // On the model checker of interleavings nobody wakes up by himself: a lost wake-up hangs.
+            while words.rings.load(Ordering::SeqCst) == rings {
+                pause();
+            }
             return;
         }
         let timeout = deadline.saturating_duration_since(Instant::now()).min(NAP);

@@ -24,4 +24,5 @@ mod space;
 mod strace;
 mod subject;
 mod system_calls;
+mod watching;
 mod workload;
