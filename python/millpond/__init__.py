@@ -29,6 +29,7 @@ from ._info import (
     Statistics,
 )
 from ._millpond import (
+    Change,
     Container,
     Dict,
     DictIterator,
@@ -42,6 +43,7 @@ from ._millpond import (
 )
 from ._streams import ValueReader, ValueWriter
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
+from ._watch import Commit, Watch
 from .errors import (
     AlreadyExistsError,
     BusyError,
@@ -56,6 +58,7 @@ from .errors import (
     InvalidArgumentError,
     KeyNotFound,
     KeyTooLongError,
+    LaggedError,
     LockTimeoutError,
     NoSpaceError,
     NotFoundError,
@@ -72,8 +75,10 @@ __all__ = [
     "AlreadyExistsError",
     "Attributes",
     "BusyError",
+    "Change",
     "CheckReport",
     "ClosedError",
+    "Commit",
     "ConflictError",
     "Container",
     "ContainerInfo",
@@ -95,6 +100,7 @@ __all__ = [
     "InvalidArgumentError",
     "KeyNotFound",
     "KeyTooLongError",
+    "LaggedError",
     "LockTimeoutError",
     "NoSpaceError",
     "NotFoundError",
@@ -111,6 +117,7 @@ __all__ = [
     "ValueReader",
     "ValueTooLongError",
     "ValueWriter",
+    "Watch",
     "__version__",
     "errors",
     "format_size",

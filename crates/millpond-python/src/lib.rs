@@ -25,6 +25,7 @@ mod reader;
 mod sizes;
 mod transaction;
 mod value;
+mod watch;
 mod writer;
 
 use pyo3::prelude::*;
@@ -44,6 +45,7 @@ mod native {
         reader::NativeReader,
         sizes::{format_size, home, parse_size, version},
         transaction::Transaction,
+        watch::{Change, NativeCommit, NativeWatch},
         writer::NativeWriter,
     };
 }
