@@ -33,6 +33,7 @@ from ._info import (
     Statistics,
 )
 from ._millpond import (
+    Change,
     Container,
     Dict,
     DictIterator,
@@ -48,6 +49,7 @@ from ._millpond import (
 )
 from ._streams import ValueReader, ValueWriter
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
+from ._watch import Commit, Watch
 from .errors import (
     AlreadyExistsError,
     BusyError,
@@ -62,6 +64,7 @@ from .errors import (
     InvalidArgumentError,
     KeyNotFound,
     KeyTooLongError,
+    LaggedError,
     LockTimeoutError,
     NoSpaceError,
     NotFoundError,
@@ -78,8 +81,10 @@ __all__ = [
     "AlreadyExistsError",
     "Attributes",
     "BusyError",
+    "Change",
     "CheckReport",
     "ClosedError",
+    "Commit",
     "ConflictError",
     "Container",
     "ContainerInfo",
@@ -104,6 +109,7 @@ __all__ = [
     "InvalidArgumentError",
     "KeyNotFound",
     "KeyTooLongError",
+    "LaggedError",
     "LockTimeoutError",
     "Metrics",
     "NoSpaceError",
@@ -124,6 +130,7 @@ __all__ = [
     "ValueReader",
     "ValueTooLongError",
     "ValueWriter",
+    "Watch",
     "__version__",
     "errors",
     "format_size",

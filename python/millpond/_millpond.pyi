@@ -316,6 +316,52 @@ class Container:
             NotFoundError: If there is none of that name.
         """
 
+    def watch(
+        self,
+        *,
+        after: int | None = None,
+        dict: str | None = None,
+        prefix: str | bytes | None = None,
+        cursor: str | None = None,
+        durable: bool = True,
+    ) -> Watch:
+        """Follows the container's commits, by whatever thread or process: whole, in order and once.
+
+        ::
+
+            with container.watch(dict="steps", cursor="plots") as watch:
+                for commit in watch:
+                    for change in commit:
+                        print(change.kind, change.key, change.value)
+                    watch.acknowledge()
+
+        In a coroutine, ``async for commit in watch`` waits without blocking the loop.
+
+        Args:
+            after: The epoch of the last commit that is known already. By default the one that the cursor
+                has acknowledged, or else the newest one.
+            dict: Only changes of the dictionary of this name, which may be still to come.
+            prefix: Only changes of keys that begin with it.
+            cursor: Registers a cursor of this name, or goes on with it: what is committed after the epoch
+                that it acknowledged is kept for it, also while nobody watches, as far as the property
+                ``watch-retention`` allows.
+            durable: Tell only of what survives a loss of power; else of what is visible, a little earlier.
+
+        Raises:
+            LaggedError: If what follows on ``after`` is no longer kept.
+            NotSupportedError: If the container is on a Ceph cluster.
+        """
+
+    def watch_cursors(self) -> builtins.dict[str, int]:
+        """The registered cursors, each with the epoch that it acknowledged."""
+
+    def remove_watch_cursor(self, name: str, /) -> None:
+        """Removes a cursor: nothing is kept for it any more.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
     def transaction(
         self,
         *,
@@ -787,3 +833,55 @@ class Transaction:
 
     def __enter__(self) -> Transaction: ...
     def __exit__(self, *exception: object) -> None: ...
+
+
+@final
+class Change:
+    """What a commit did to a key, or to a dictionary as a whole."""
+
+    @property
+    def kind(self) -> Literal["put", "delete", "create", "destroy"]:
+        """What happened; ``create`` and ``destroy`` concern the dictionary as a whole."""
+
+    @property
+    def dict(self) -> str | None:
+        """The name of the dictionary; None where it was destroyed before it could be looked up."""
+
+    @property
+    def object(self) -> str:
+        """The id of the object, which no other one ever has, also not one of the same name."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key; None for the dictionary as a whole."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value that was put, as the commit put it. A long one is read now.
+
+        Raises:
+            EpochGoneError: If it was replaced or deleted since and the watch has gone on, so that its
+                space was given back.
+        """
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in the value that was put, without reading it."""
+
+@final
+class NativeCommit:
+    """The native half of :class:`millpond.Commit`."""
+
+    epoch: int
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Change: ...
+
+@final
+class NativeWatch:
+    """The native half of :class:`millpond.Watch`."""
+
+    @property
+    def epoch(self) -> int: ...
+    def next(self, seconds: float, /) -> NativeCommit | None: ...
+    def acknowledge(self, epoch: int, /) -> None: ...
+    def close(self) -> None: ...

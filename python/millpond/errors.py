@@ -24,6 +24,7 @@ __all__ = [
     "InvalidArgumentError",
     "KeyNotFound",
     "KeyTooLongError",
+    "LaggedError",
     "LockTimeoutError",
     "NoSpaceError",
     "NotFoundError",
@@ -148,6 +149,19 @@ class LockTimeoutError(_SystemError, TimeoutError):
 
 class EpochGoneError(Error, LookupError):
     """The state at that epoch is no longer kept."""
+
+
+class LaggedError(Error, LookupError):
+    """A watch has fallen behind what is kept for it.
+
+    What was committed before ``restart_epoch`` can only be found by comparing states: that of a snapshot of
+    before with the newest one, say.
+
+    Attributes:
+        restart_epoch: The epoch after which a new watch can begin.
+    """
+
+    restart_epoch: int = 0
 
 
 class NotSupportedError(Error, NotImplementedError):

@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Outcome},
     names::{self, ContainerName, ContainerWords},
     output::{Output, Page, Table, moment, plural},
+    watch::{self, WatchCommand},
 };
 
 #[derive(Subcommand)]
@@ -97,6 +98,9 @@ Examples:
         #[arg(required = true)]
         containers: Vec<ContainerName>,
     },
+    /// Tell of each commit, whole and in order, as it is made by whatever process.
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(WatchCommand),
 
     /// Show a property of a container, or all of them.
     #[command(
@@ -191,6 +195,7 @@ impl ContainerCommand {
             ContainerCommand::Check { container, repair } => check(&container.join(), repair, output),
             ContainerCommand::Compact { container } => compact(&container.join(), output),
             ContainerCommand::Metrics { containers } => metrics(&containers, output),
+            ContainerCommand::Watch(command) => command.run(output),
             ContainerCommand::GetProp { container, what } => what.run(&container.read()?, output),
             ContainerCommand::SetProp { container, what } => what.run(&writable(&container)?, output),
             ContainerCommand::GetAttr { container, what } => what.run(&container.read()?, output),

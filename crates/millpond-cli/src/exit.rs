@@ -28,12 +28,16 @@ pub const EXIT_CODES: &[(u8, &str, &str)] = &[
     (18, "poisoned", "a sync failed earlier: recent changes may not be durable"),
     (19, "epoch_gone", "the state that was asked for is no longer kept"),
     (20, "forked", "a handle was carried across a fork"),
+    (21, "lagged", "a watch has fallen behind what is kept for it"),
 ];
 
 /// The code of success.
 pub(crate) const OK: u8 = 0;
 /// The code of arguments that can't be understood.
 pub(crate) const USAGE: u8 = 2;
+
+/// The code of a command that was interrupted, as shells have it for SIGINT. It is no error.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The `kind` that stands for `kind` in JSON.
 pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
@@ -57,6 +61,7 @@ pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Poisoned => "poisoned",
         ErrorKind::EpochGone => "epoch_gone",
         ErrorKind::Forked => "forked",
+        ErrorKind::Lagged => "lagged",
         _ => "unexpected",
     }
 }

@@ -1,9 +1,10 @@
 //! The command line of Millpond, as a library.
 //!
 //! [`run`] parses the arguments, does the work through the front door (`millpond`) and answers the
-//! exit code. It never ends the process, installs no signal handler and changes no environment
-//! variable, so a host such as a Python interpreter can call it; [`run_with`] also takes the
-//! streams, for tests and for hosts that capture output.
+//! exit code. It never ends the process and changes no environment variable, so a host such as a Python
+//! interpreter can call it; [`run_with`] also takes the streams, for tests and for hosts that capture
+//! output. Signals are caught only where [`Streams::signals`] allows it, while a command runs that ends by
+//! an interrupt, and are given back after that.
 //!
 //! One file per noun ([`pool`], [`container`], [`dict`], …) holds its arguments and what they do;
 //! [`output`] decides how an answer looks (tables for people, one JSON document for programs), and
@@ -20,9 +21,11 @@ mod health;
 mod names;
 mod output;
 mod pool;
+mod signals;
 mod snapshot;
 mod streams;
 mod version;
+mod watch;
 
 use std::ffi::OsString;
 

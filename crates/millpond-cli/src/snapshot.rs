@@ -4,8 +4,8 @@ use std::io;
 
 use clap::Subcommand;
 use millpond::{
-    Change, Difference, DifferentKey, DifferentObject, Error, Moment, ObjectKey, OpenOptions, Snapshot,
-    SnapshotSize, format_size,
+    Difference, DifferenceKind, DifferentKey, DifferentObject, Error, Moment, ObjectKey, OpenOptions,
+    Snapshot, SnapshotSize, format_size,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
@@ -202,9 +202,9 @@ fn diff(container: &ContainerName, from: &str, to: Option<&str>, output: &mut Ou
 /// A difference as one line.
 fn line(difference: &Difference) -> String {
     let sign = match difference.change {
-        Change::Added => '+',
-        Change::Changed => '~',
-        Change::Removed => '-',
+        DifferenceKind::Added => '+',
+        DifferenceKind::Changed => '~',
+        DifferenceKind::Removed => '-',
     };
     let object = difference.object.to_string();
     let key = match &difference.key {

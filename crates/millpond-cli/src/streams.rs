@@ -23,6 +23,8 @@ pub struct Streams<'a> {
     pub stdout_colour: bool,
     /// The errors may be coloured.
     pub stderr_colour: bool,
+    /// A command that runs until it is interrupted may catch SIGINT and SIGTERM meanwhile, to end well.
+    pub signals: bool,
 }
 
 impl Streams<'_> {
@@ -37,6 +39,7 @@ impl Streams<'_> {
             stderr_terminal: io::stderr().is_terminal(),
             stdout_colour: coloured(anstream::AutoStream::choice(&io::stdout())),
             stderr_colour: coloured(anstream::AutoStream::choice(&io::stderr())),
+            signals: true,
         }
     }
 
@@ -50,6 +53,7 @@ impl Streams<'_> {
             stderr_terminal: false,
             stdout_colour: false,
             stderr_colour: false,
+            signals: false,
         }
     }
 }

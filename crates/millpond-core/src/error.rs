@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, io};
 
+use crate::Epoch;
+
 /// The result of anything that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,6 +17,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    restart: Option<Epoch>,
 }
 
 /// Kinds of errors: two errors differ in kind where a caller would act differently.
@@ -54,6 +57,8 @@ pub enum ErrorKind {
     Timeout,
     /// The state at that epoch is no longer kept.
     EpochGone,
+    /// A watch has fallen behind what is kept for it: [`Error::restart_epoch`] says where it can go on.
+    Lagged,
     /// This backend can't do that.
     NotSupported,
     /// A sync failed earlier: what wasn't durable then can't be trusted to this file system.
@@ -65,7 +70,14 @@ pub enum ErrorKind {
 impl Error {
     /// An error of `kind`, with a message that names the thing and the remedy.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        Self(Box::new(Inner { kind, message: message.into(), source: None, restart: None }))
+    }
+
+    /// What a watch answers that has fallen behind; see [`Error::restart_epoch`].
+    pub fn lagged(restart: Epoch, message: impl Into<String>) -> Self {
+        let mut error = Self::new(ErrorKind::Lagged, message);
+        error.0.restart = Some(restart);
+        error
     }
 
     /// An error of the operating system; `doing` says what was tried, on which path.
@@ -82,7 +94,12 @@ impl Error {
             io::ErrorKind::Unsupported => ErrorKind::NotSupported,
             _ => ErrorKind::Io,
         };
-        Self(Box::new(Inner { kind, message: format!("{doing}: {source}"), source: Some(Box::new(source)) }))
+        Self(Box::new(Inner {
+            kind,
+            message: format!("{doing}: {source}"),
+            source: Some(Box::new(source)),
+            restart: None,
+        }))
     }
 
     /// Another error of this kind, with the same message after `context`.
@@ -102,6 +119,12 @@ impl Error {
     /// What a program can act on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Of [`ErrorKind::Lagged`], the epoch after which a watch can go on. What was committed before it
+    /// has to be found in another way: by comparing states.
+    pub fn restart_epoch(&self) -> Option<Epoch> {
+        self.0.restart
     }
 }
 

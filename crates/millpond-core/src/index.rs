@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Epoch, Error, ErrorKind, Extent, Key, KeyRange, Result};
+use crate::{Epoch, Error, ErrorKind, Extent, Key, KeyRange, Result, Watch, WatchOptions};
 
 /// An ordered, versioned key space.
 ///
@@ -63,6 +63,19 @@ pub trait Index: Send + Sync {
     /// Makes every commit that was visible when it was called survive a loss of power; answers
     /// the epoch up to which that now holds.
     fn flush(&self) -> Result<Epoch>;
+
+    /// Each commit, whole and in order, as it is made; see [`watch`](crate::watch).
+    ///
+    /// # Errors
+    /// `Lagged` where what follows on the epoch to begin after is no longer kept; `NotSupported` where
+    /// the backend keeps no record of its commits.
+    fn watch(&self, options: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
+        let _ = options;
+        Err(Error::new(
+            ErrorKind::NotSupported,
+            "this backend can't tell of its commits; compare states instead",
+        ))
+    }
 }
 
 /// What to commit, all of it or none.

@@ -16,6 +16,7 @@ mod label;
 pub mod limits;
 mod segments;
 mod store;
+pub mod watch;
 
 pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
@@ -30,3 +31,4 @@ pub use store::{
     ContainerEntry, ContainerSpec, Damage, PoolDocument, PoolSpace, PoolStore, Statistics, Store,
     StoreOptions,
 };
+pub use watch::{Change, ChangeKind, Watch, WatchOptions, WatchRetention};

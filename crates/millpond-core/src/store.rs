@@ -5,7 +5,7 @@ use std::{any::Any, collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Durability, Error, ErrorKind, Index, Label, Result, Segments};
+use crate::{Durability, Error, ErrorKind, Index, Label, Result, Segments, WatchRetention};
 
 /// The storage of one open container.
 pub trait Store: Send + Sync {
@@ -145,11 +145,19 @@ pub struct StoreOptions {
     /// Whether a backend that keeps files may map them into memory, which is faster than reading
     /// them. Of a container that this process has open already, it stays as it is.
     pub mapped: bool,
+    /// How much is kept for those who watch. Of a container that this process has open already, it
+    /// stays as it is.
+    pub watch_retention: WatchRetention,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { read_only: false, durability: Durability::default(), mapped: true }
+        Self {
+            read_only: false,
+            durability: Durability::default(),
+            mapped: true,
+            watch_retention: WatchRetention::default(),
+        }
     }
 }
 

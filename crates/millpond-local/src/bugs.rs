@@ -50,6 +50,12 @@ pub enum Bug {
     ForgetRetained,
     ForgetBeforeSync,
     DropSharedSegments,
+    RetireWithoutAskingCursors,
+    RetireWithoutLookingAgain,
+    DeliverUnsynced,
+    WakeNobody,
+    MergeAwayWatchedRuns,
+    TrustUnsyncedCursors,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -3,7 +3,7 @@
 //! ```text
 //! words   what is published and synced, which log file and manifest are current, the locks' state
 //! locks   three robust mutexes: commit, sync, maintenance
-//! slots   one for each process: the oldest manifest and epoch that it uses
+//! slots   one for each process: the oldest manifest and epoch that it uses, and the oldest log file
 //! ```
 //!
 //! Invariants:
@@ -74,6 +74,10 @@ pub(crate) struct Words {
     /// Not 0 as long as durable records of the log are lost, and no repair has accepted it: whoever
     /// follows the log leaves them out, and nobody writes.
     pub(crate) lossy: SharedU64,
+    /// Whether somebody may be asleep until the next commit: 0 or 1. See `bell.rs`.
+    pub(crate) sleepers: SharedU64,
+    /// How often sleepers were woken.
+    pub(crate) rings: SharedU64,
     locks: [LockWords; 3],
 }
 
@@ -94,7 +98,12 @@ pub(crate) struct Slot {
     pub(crate) pid: SharedU64,
     pub(crate) generation: SharedU64,
     pub(crate) epoch: SharedU64,
+    /// Number of the oldest log file that a watch of the process still needs, or [`NOT_WATCHING`].
+    pub(crate) watching: SharedU64,
 }
+
+/// No watch of a process needs any log file.
+pub(crate) const NOT_WATCHING: u64 = u64::MAX;
 
 const SLOTS_OFFSET: usize = 2048;
 const _: () = assert!(size_of::<Words>() <= SLOTS_OFFSET);
@@ -171,6 +180,10 @@ impl Control {
             ));
         }
         Ok(Self { memory, media, pid: std::process::id().into() })
+    }
+
+    pub(crate) fn memory(&self) -> &dyn Shared {
+        &*self.memory
     }
 
     pub(crate) fn words(&self) -> &Words {

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         log::{LogOpRef, Payload, RecordHeader, encode_op, encode_record, encode_run},
-        manifest::RunEntry,
+        manifest::{RetiredLog, RunEntry},
     };
 
     /// Inputs of each decoder in `make test`.
@@ -164,6 +164,15 @@ mod tests {
             epoch_max: Epoch(9),
         }];
         manifest.adjust_segment(SegmentId(1 << 40), 100);
+        manifest.retired = vec![RetiredLog {
+            number: 2,
+            before: Epoch(4),
+            last: Epoch(1 << 41),
+            bytes: 500,
+            since: 1_750_000_000,
+            runs: vec![(7, 4096)],
+            segments: vec![(SegmentId(1 << 40), 100)],
+        }];
         let manifest = manifest.encode();
         let file = Identity::new(&KIND, place(), CONTAINER, 1).header().to_vec();
         let mut all = vec![

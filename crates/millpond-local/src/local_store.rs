@@ -14,13 +14,13 @@ use std::{
 
 use millpond_core::{
     At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
-    Segments, Statistics, Store, View,
+    Segments, Statistics, Store, View, Watch, WatchOptions,
 };
 use uuid::Uuid;
 
 use crate::{
     bugs::{Bug, planted},
-    engine::{Engine, EngineOptions},
+    engine::{Engine, EngineOptions, LocalWatch},
     fork,
     media::Media,
 };
@@ -153,6 +153,12 @@ impl Index for LocalStore {
 
     fn flush(&self) -> Result<Epoch> {
         self.engine()?.flush_now()
+    }
+
+    fn watch(&self, options: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
+        // A cursor is a record.
+        let engine = if options.cursor.is_some() { self.writable()? } else { self.engine()? };
+        Ok(Box::new(LocalWatch::new(&engine, options)?))
     }
 }
 

@@ -9,6 +9,7 @@
 //! | … | … | retained epochs: count, each |
 //! | … | … | runs: count, for each id, inherited epoch + 1 (0: none), bytes, records, smallest and greatest epoch |
 //! | … | … | segments: count, for each id, live bytes, superseded bytes |
+//! | … | … | retired log files, oldest first: count, for each number, epoch before its first record, epoch of its last one, bytes of records, seconds since 1970; runs: count, for each id, bytes; segments: count, for each id, bytes that its records own |
 //! | … | … | zeros, up to a multiple of 4096 bytes with the checksum |
 //! | end − 8 | 8 | xxh3 of all before |
 //!
@@ -23,6 +24,10 @@
 //! - Every record before the first log file is in a run.
 //! - The horizon and the retained epochs say which past states the runs named beside them hold whole,
 //!   so that a state of the container answers for the past from its own manifest alone.
+//! - The retired log files are the last ones before the first log file, without a gap. What they name
+//!   is not unlinked while they are there.
+//!
+//! Format versions 1 and 2 had no retired log files.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -37,9 +42,11 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"mpmanif\x01";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Of one copy, without zeros.
 const VERSION_SINGLE: u32 = 1;
+/// Without retired log files.
+const VERSION_WITHOUT_RETIRED: u32 = 2;
 const NAME: &str = "manifest";
 const SCRATCH: &str = "manifest.tmp";
 
@@ -72,6 +79,34 @@ pub(crate) struct Manifest {
     pub(crate) segments: BTreeMap<SegmentId, SegmentEntry>,
     /// About how many records of runs newer ones supersede: what a merge of all of them would drop.
     pub(crate) superseded_records: u64,
+    /// Log files whose records are in runs, kept for those who watch; oldest first.
+    pub(crate) retired: Vec<RetiredLog>,
+}
+
+/// A log file that is kept for those who watch, and what its records name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RetiredLog {
+    pub(crate) number: u64,
+    /// Epoch of the record before its first one.
+    pub(crate) before: Epoch,
+    /// Epoch of its last record.
+    pub(crate) last: Epoch,
+    /// Bytes of its records.
+    pub(crate) bytes: u64,
+    /// When it was retired, in seconds since 1970.
+    pub(crate) since: u64,
+    /// Runs of bulk commits, each with its bytes.
+    pub(crate) runs: Vec<(u64, u64)>,
+    /// Segments, each with the bytes that the records own.
+    pub(crate) segments: Vec<(SegmentId, u64)>,
+}
+
+impl RetiredLog {
+    /// What it holds back, in bytes.
+    pub(crate) fn weight(&self) -> u64 {
+        let named = self.runs.iter().map(|run| run.1).chain(self.segments.iter().map(|segment| segment.1));
+        self.bytes + named.sum::<u64>()
+    }
 }
 
 /// A segment, as the manifest names it.
@@ -109,6 +144,7 @@ impl Manifest {
             runs: Vec::new(),
             segments: BTreeMap::new(),
             superseded_records: 0,
+            retired: Vec::new(),
         }
     }
 
@@ -139,6 +175,21 @@ impl Manifest {
         let entry = self.segments.entry(segment).or_default();
         entry.live = entry.live.saturating_add_signed(bytes);
         entry.superseded = entry.superseded.min(entry.live);
+    }
+
+    /// The first log file that is there.
+    pub(crate) fn first_log(&self) -> u64 {
+        self.retired.first().map_or(self.log_file, |log| log.number)
+    }
+
+    /// Whether a retired log file names the run.
+    pub(crate) fn keeps_run(&self, run: u64) -> bool {
+        self.retired.iter().any(|log| log.runs.iter().any(|(id, _)| *id == run))
+    }
+
+    /// Whether a retired log file names the segment.
+    pub(crate) fn keeps_segment(&self, segment: SegmentId) -> bool {
+        self.retired.iter().any(|log| log.segments.iter().any(|(id, _)| *id == segment))
     }
 
     /// One copy.
@@ -180,6 +231,22 @@ impl Manifest {
             put(entry.live);
             put(entry.superseded);
         }
+        put(self.retired.len() as u64);
+        for log in &self.retired {
+            for number in [log.number, log.before.0, log.last.0, log.bytes, log.since] {
+                put(number);
+            }
+            put(log.runs.len() as u64);
+            for (run, bytes) in &log.runs {
+                put(*run);
+                put(*bytes);
+            }
+            put(log.segments.len() as u64);
+            for (segment, bytes) in &log.segments {
+                put(segment.0);
+                put(*bytes);
+            }
+        }
         out.resize((out.len() + CHECKSUM_BYTES).next_multiple_of(COPY_UNIT) - CHECKSUM_BYTES, 0);
         let checksum = xxh3_64(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -210,7 +277,7 @@ impl Manifest {
                 format!("{} is no manifest of Millpond", path.display()),
             ));
         }
-        if version != VERSION && version != VERSION_SINGLE {
+        if ![VERSION, VERSION_WITHOUT_RETIRED, VERSION_SINGLE].contains(&version) {
             return Err(Error::new(
                 ErrorKind::Incompatible,
                 format!(
@@ -219,7 +286,7 @@ impl Manifest {
                 ),
             ));
         }
-        let manifest = Self::decode_body(&mut reader).map_err(|what| corrupt(what.0))?;
+        let manifest = Self::decode_body(&mut reader, version).map_err(|what| corrupt(what.0))?;
         if reader.0.iter().any(|byte| *byte != 0) || (version == VERSION_SINGLE && !reader.is_empty()) {
             return Err(corrupt("it is longer than its contents"));
         }
@@ -229,7 +296,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn decode_body(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn decode_body(reader: &mut Reader<'_>, version: u32) -> Result<Self, Malformed> {
         let container =
             Uuid::from_slice(reader.bytes(16)?).map_err(|_| Malformed("its container is malformed"))?;
         let mut manifest = Self::new(container);
@@ -256,6 +323,24 @@ impl Manifest {
             let segment = SegmentId(reader.varint()?);
             let entry = SegmentEntry { live: reader.varint()?, superseded: reader.varint()? };
             manifest.segments.insert(segment, entry);
+        }
+        let retired = if version <= VERSION_WITHOUT_RETIRED { 0 } else { reader.varint()? };
+        for _ in 0..retired {
+            let mut log = RetiredLog {
+                number: reader.varint()?,
+                before: Epoch(reader.varint()?),
+                last: Epoch(reader.varint()?),
+                bytes: reader.varint()?,
+                since: reader.varint()?,
+                ..RetiredLog::default()
+            };
+            for _ in 0..reader.varint()? {
+                log.runs.push((reader.varint()?, reader.varint()?));
+            }
+            for _ in 0..reader.varint()? {
+                log.segments.push((SegmentId(reader.varint()?), reader.varint()?));
+            }
+            manifest.retired.push(log);
         }
         Ok(manifest)
     }
@@ -358,7 +443,29 @@ mod tests {
         manifest.runs = vec![RunEntry { id: 8, inherited: Some(Epoch::ZERO), ..run.clone() }, run];
         manifest.adjust_segment(SegmentId(1 << 60), 100);
         manifest.adjust_segment(SegmentId(1 << 60), -40);
+        manifest.retired = vec![RetiredLog {
+            number: 3,
+            before: Epoch(9),
+            last: Epoch(1 << 41),
+            bytes: 1000,
+            since: 1_750_000_000,
+            runs: vec![(8, 4096)],
+            segments: vec![(SegmentId(1 << 60), 100), (SegmentId(7), 1)],
+        }];
         manifest
+    }
+
+    #[test]
+    fn the_version_before_is_read() {
+        let manifest = Manifest { retired: Vec::new(), ..manifest() };
+        let mut old = manifest.encode();
+        // What says that none is retired is one of its zeros.
+        old.truncate(old.len() - CHECKSUM_BYTES);
+        old[MAGIC.len()] = VERSION_WITHOUT_RETIRED as u8;
+        let checksum = xxh3_64(&old);
+        old.extend_from_slice(&checksum.to_le_bytes());
+        let decoded = Manifest::decode(&old, Path::new("manifest"), manifest.container).expect("decoded");
+        assert_eq!(decoded, manifest);
     }
 
     #[test]
@@ -401,7 +508,8 @@ mod tests {
             std::fs::write(&path, &bad).expect("written");
             assert_eq!(load().expect_err("both are damaged").kind(), ErrorKind::Corrupt);
         }
-        let mut single = good[..COPY_UNIT - CHECKSUM_BYTES].to_vec();
+        let manifest = Manifest { retired: Vec::new(), ..manifest.clone() };
+        let mut single = manifest.encode()[..COPY_UNIT - CHECKSUM_BYTES].to_vec();
         // The last number is a 0.
         single.truncate(2 + single.iter().rposition(|byte| *byte != 0).expect("not all zeros"));
         single[MAGIC.len()] = VERSION_SINGLE as u8;

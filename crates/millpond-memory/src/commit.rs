@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use millpond_core::{
-    Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Record, Result, Write,
+    ChangeKind, Commit, Epoch, Error, ErrorKind, Key, Op, Outcome, Precondition, Record, Result, Write,
     limits::{PARTITION_BYTES_MAX, RECORD_EXTENTS_MAX, RECORD_VALUE_BYTES_MAX, SORT_KEY_BYTES_MAX},
 };
 
@@ -50,10 +50,20 @@ pub(crate) fn commit(handle: &Handle, commit: &Commit<'_>) -> Result<Outcome> {
     for change in &plan.changes {
         owned.push(shared.segments.own(change.extents())?);
     }
-    let mut charge = shared.account.charge(Purpose::Records, growth)?;
+    let mut charge = match shared.account.charge(Purpose::Records, growth) {
+        // What is kept for those who watch never stands in the way of one who writes.
+        Err(error) if error.kind() == ErrorKind::NoSpace && shared.feed.clear() => {
+            shared.account.charge(Purpose::Records, growth)?
+        }
+        charged => charged?,
+    };
     charge.merge(shared.account.charge_anyway(Purpose::Records, bytes - growth));
 
     let epoch = Epoch(table.newest.0 + 1);
+    if shared.feed.is_wanted(table) {
+        let changes = plan.changes.iter().map(Change::watched).collect();
+        shared.feed.push(&shared.account, epoch, changes, owned.iter().flatten().cloned().collect());
+    }
     for (change, bulk) in plan.changes.iter().zip(owned) {
         let stored = match &change.new {
             New::Absent => None,
@@ -73,6 +83,7 @@ pub(crate) fn commit(handle: &Handle, commit: &Commit<'_>) -> Result<Outcome> {
     }
     table.newest = epoch;
     table.prune(&needed);
+    shared.feed.published(table);
     Ok(Outcome::Committed { epoch, existed: plan.existed })
 }
 
@@ -127,9 +138,23 @@ enum New<'a> {
 struct Change<'a> {
     key: Key<'a>,
     new: New<'a>,
+    /// What is added to a counter, if it is one.
+    added: Option<i64>,
 }
 
 impl Change<'_> {
+    /// As those who watch are told of it.
+    fn watched(&self) -> millpond_core::Change {
+        let kind = match (&self.new, self.added) {
+            (_, Some(by)) => ChangeKind::Adjust(by),
+            (New::Absent, None) => ChangeKind::Delete,
+            (New::Put { value, extents }, None) => {
+                ChangeKind::Put { value: value.clone(), extents: extents.to_vec() }
+            }
+        };
+        millpond_core::Change { key: self.key.concat().into(), kind }
+    }
+
     fn extents(&self) -> &[millpond_core::Extent] {
         match &self.new {
             New::Absent => &[],
@@ -184,7 +209,7 @@ impl<'a> Plan<'a> {
                     return Err(twice(write.key));
                 }
                 touched.insert(write.key, None);
-                changes.push(Change { key: write.key, new });
+                changes.push(Change { key: write.key, new, added: None });
             }
             if let Some(tally) = write.tally
                 && first
@@ -201,7 +226,7 @@ impl<'a> Plan<'a> {
             let Some(by) = by else { continue };
             let before = table.get(key, Epoch::MAX).as_ref().map_or(0, Record::counter);
             let value = Bytes::copy_from_slice(&before.wrapping_add(by).to_le_bytes());
-            changes.push(Change { key, new: New::Put { value, extents: &[] } });
+            changes.push(Change { key, new: New::Put { value, extents: &[] }, added: Some(by) });
         }
         Ok(Self { changes, existed, only_deletes })
     }

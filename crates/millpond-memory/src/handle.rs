@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     account::{Account, Quota},
+    feed::Feed,
     segments::Directory,
     sync::lock,
     table::Table,
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) table: RwLock<Table>,
     /// The epochs of the open views, with their number. Locked after `table`, where both are.
     pub(crate) views: Mutex<BTreeMap<Epoch, u64>>,
+    pub(crate) feed: Feed,
     /// Handles that are neither closed nor dropped.
     pub(crate) handles: AtomicU64,
     pub(crate) destroyed: AtomicBool,
@@ -42,6 +44,7 @@ impl Shared {
             segments: Arc::default(),
             table: RwLock::default(),
             views: Mutex::default(),
+            feed: Feed::default(),
             handles: AtomicU64::new(0),
             destroyed: AtomicBool::new(false),
         })

@@ -6,6 +6,7 @@
 
 mod account;
 mod commit;
+mod feed;
 mod handle;
 mod pool;
 mod registry;
@@ -14,6 +15,7 @@ mod store;
 mod sync;
 mod table;
 mod view;
+mod watch;
 
 pub use pool::MemoryPool;
 pub use store::MemoryStore;

@@ -134,6 +134,7 @@ impl PoolStore for MemoryPool {
     fn open(&self, container: Uuid, options: &StoreOptions) -> Result<Arc<dyn Store>> {
         let state = self.state()?;
         let shared = Arc::clone(state.container(container)?);
+        shared.feed.keep(options.watch_retention);
         Ok(Arc::new(MemoryStore::new(Handle::new(shared, options.read_only))))
     }
 

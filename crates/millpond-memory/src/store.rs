@@ -3,7 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Index, Key, Outcome, Record, Result, Segments, Statistics, Store, View,
+    At, Commit, Damage, Epoch, Index, Key, Outcome, Record, Result, Segments, Statistics, Store, View, Watch,
+    WatchOptions,
 };
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     handle::Handle,
     sync::{read, write},
     view,
+    watch::MemoryWatch,
 };
 
 /// A handle to a container in memory. Each opening makes one of its own, to be closed by itself.
@@ -102,5 +104,9 @@ impl Index for MemoryStore {
 
     fn flush(&self) -> Result<Epoch> {
         self.epoch()
+    }
+
+    fn watch(&self, options: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
+        Ok(Box::new(MemoryWatch::new(&self.handle, options)?))
     }
 }

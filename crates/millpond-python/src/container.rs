@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use millpond::OpenOptions;
+use millpond::{Epoch, OpenOptions, WatchOptions};
 use pyo3::{prelude::*, types::PyTuple};
 use uuid::Uuid;
 
 use crate::{
-    arguments::{DurabilityName, Place, durability_name},
+    arguments::{DurabilityName, Key, Place, durability_name},
     dict::Dict,
     errors::Result,
     handle::Handle,
@@ -15,6 +15,7 @@ use crate::{
     pool::Pool,
     snapshot::{DiffIterator, MomentArgument},
     transaction::Transaction,
+    watch::NativeWatch,
 };
 
 /// A store of its own in a pool: what it holds is committed together.
@@ -132,6 +133,35 @@ impl Container {
     /// Destroys a dictionary, with all that it holds.
     fn destroy_dict(&self, py: Python<'_>, name: &str) -> Result<()> {
         Ok(py.detach(|| self.inner.destroy_dict(name))?)
+    }
+
+    /// Follows the container's commits; see :class:`Watch`.
+    #[pyo3(signature = (*, after=None, dict=None, prefix=None, cursor=None, durable=true))]
+    fn watch<'py>(
+        &self,
+        py: Python<'py>,
+        after: Option<u64>,
+        dict: Option<String>,
+        prefix: Option<Key<'_>>,
+        cursor: Option<String>,
+        durable: bool,
+    ) -> Result<Bound<'py, PyAny>> {
+        let prefix = prefix.map_or_else(Vec::new, Key::into_vec);
+        let options = WatchOptions { after: after.map(Epoch), cursor, durable, dict, prefix };
+        let watch = py.detach(|| self.inner.watch(options))?;
+        Ok(package::watch(py)?.getattr("Watch")?.call1((NativeWatch::new(watch),))?)
+    }
+
+    /// The registered cursors, each with its epoch.
+    fn watch_cursors(&self, py: Python<'_>) -> Result<BTreeMap<String, u64>> {
+        let cursors = py.detach(|| self.inner.watch_cursors())?;
+        Ok(cursors.into_iter().map(|cursor| (cursor.name, cursor.epoch.0)).collect())
+    }
+
+    /// Removes a cursor.
+    #[pyo3(signature = (name, /))]
+    fn remove_watch_cursor(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.remove_watch_cursor(name))?)
     }
 
     /// Begins a transaction; see :class:`Transaction`.

@@ -56,7 +56,11 @@ impl From<Failure> for PyErr {
 pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
     let raise = || -> PyResult<PyErr> {
         let class = package::errors(py)?.getattr(class_name(error.kind()))?;
-        Ok(PyErr::from_value(class.call1((error.to_string(),))?))
+        let exception = class.call1((error.to_string(),))?;
+        if let Some(epoch) = error.restart_epoch() {
+            exception.setattr("restart_epoch", epoch.0)?;
+        }
+        Ok(PyErr::from_value(exception))
     };
     raise().unwrap_or_else(|instead| instead)
 }
@@ -88,6 +92,7 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Forked => "ForkedError",
         ErrorKind::Timeout => "LockTimeoutError",
         ErrorKind::EpochGone => "EpochGoneError",
+        ErrorKind::Lagged => "LaggedError",
         ErrorKind::NotSupported => "NotSupportedError",
         ErrorKind::Poisoned => "PoisonedError",
         ErrorKind::Io => "InputOutputError",

@@ -26,6 +26,7 @@ mod sizes;
 mod snapshot;
 mod transaction;
 mod value;
+mod watch;
 mod writer;
 
 use pyo3::prelude::*;
@@ -46,6 +47,7 @@ mod native {
         sizes::{format_size, home, parse_size, version},
         snapshot::{DiffIterator, Difference},
         transaction::Transaction,
+        watch::{Change, NativeCommit, NativeWatch},
         writer::NativeWriter,
     };
 }

@@ -42,6 +42,12 @@ pub fn pickle(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     module(py, &MODULE, "millpond._pickle")
 }
 
+/// `millpond._watch`: watches.
+pub fn watch(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond._watch")
+}
+
 /// `millpond._transactions`: running them again.
 pub fn transactions(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();

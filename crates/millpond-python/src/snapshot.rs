@@ -1,6 +1,6 @@
 //! The classes `Difference` and `DiffIterator`.
 
-use millpond::{Change, DifferentKey, DifferentObject, Moment, ObjectKey};
+use millpond::{DifferenceKind, DifferentKey, DifferentObject, Moment, ObjectKey};
 use pyo3::{
     prelude::*,
     types::{PyBytes, PyInt},
@@ -36,9 +36,9 @@ impl Difference {
     #[getter]
     fn change(&self) -> &'static str {
         match self.inner.change {
-            Change::Added => "added",
-            Change::Changed => "changed",
-            Change::Removed => "removed",
+            DifferenceKind::Added => "added",
+            DifferenceKind::Changed => "changed",
+            DifferenceKind::Removed => "removed",
         }
     }
 

@@ -33,6 +33,7 @@
 
 use std::ops::Bound;
 
+use bytes::Bytes;
 use millpond_core::{Error, ErrorKind, Key, KeyRange, Result, limits::KEY_BYTES_MAX};
 use uuid::Uuid;
 
@@ -100,6 +101,11 @@ impl ObjectId {
         Self(u128::from_be_bytes(id))
     }
 
+    /// Whether it is the catalogue.
+    pub(crate) fn is_catalogue(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether it is a dictionary.
     pub(crate) fn is_dict(self) -> bool {
         (self.0 >> 96) as u32 == TAG_DICT
@@ -145,6 +151,20 @@ impl Listing {
         };
         KeyRange { partition: CATALOGUE, start: Bound::Included(start), end: Bound::Excluded(end) }
     }
+}
+
+/// The object and the sort key of a key in one piece, partition and sort key; none where it is too short.
+pub(crate) fn split(key: &Bytes) -> Option<(ObjectId, Bytes)> {
+    let id = key.first_chunk::<16>()?;
+    let sort = (key.len() >= size_of::<Partition>()).then(|| key.slice(size_of::<Partition>()..))?;
+    Some((ObjectId(u128::from_be_bytes(*id)), sort))
+}
+
+/// Of which sort a record of the catalogue is.
+pub(crate) fn listing_of(sort: &[u8]) -> Option<Listing> {
+    [Listing::Names, Listing::Objects, Listing::Reaps]
+        .into_iter()
+        .find(|listing| sort.len() > 1 && sort[0] == *listing as u8)
 }
 
 /// The name in a sort key of [`Listing::Names`].

@@ -52,6 +52,7 @@ mod size;
 mod snapshot;
 mod transaction;
 mod value;
+mod watch;
 
 pub use container::{Container, ContainerOptions, OpenOptions};
 pub use container_type::ContainerType;
@@ -71,11 +72,12 @@ pub use pool::{Pool, PoolOptions};
 pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};
 pub use size::{format_size, parse_size};
 pub use snapshot::{
-    Change, Diff, Difference, DifferentKey, DifferentObject, Moment, Rollback, Snapshot, SnapshotRule,
-    SnapshotSize,
+    Diff, Difference, DifferenceKind, DifferentKey, DifferentObject, Moment, Rollback, Snapshot,
+    SnapshotRule, SnapshotSize,
 };
 pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;
+pub use watch::{Change, ChangeKind, ChangeSet, Watch, WatchCursor, WatchOptions};
 
 /// The version of this crate.
 pub fn version() -> &'static str {

@@ -2,10 +2,10 @@
 //!
 //! Both live in the pool's document, where an update replaces the whole atomically.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use millpond_core::{
-    Durability, Error, ErrorKind, Result,
+    Durability, Error, ErrorKind, Result, WatchRetention,
     limits::{ATTRIBUTE_BYTES_MAX, NAME_BYTES_MAX, VALUE_INLINE_BYTES_MAX},
 };
 use serde::Serializer;
@@ -17,7 +17,7 @@ pub(crate) const POOL: &[&str] = &["label", "size"];
 
 /// Properties of a container.
 pub(crate) const CONTAINER: &[&str] =
-    &["durability", "inline-size", "label", "log-size", "mapped", "snapshot-keep", "type"];
+    &["durability", "inline-size", "label", "log-size", "mapped", "snapshot-keep", "type", "watch-retention"];
 
 /// The error about a property that isn't among `known`.
 pub(crate) fn unknown(name: &str, of: &str, known: &[&str]) -> Error {
@@ -93,6 +93,45 @@ pub(crate) fn serialize_durability<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(durability_text(*durability))
+}
+
+/// Seconds in the units of an age.
+const AGES: &[(&str, u64)] =
+    &[("day", 24 * 60 * 60), ("d", 24 * 60 * 60), ("h", 60 * 60), ("min", 60), ("s", 1)];
+
+/// Reads how much is kept for those who watch: a size and an age.
+pub(crate) fn parse_watch_retention(text: &str) -> Result<WatchRetention> {
+    let malformed = || {
+        let message = format!(
+            "{text:?} is no watch-retention; it is how many bytes of commits are kept for those who watch, and \
+             how long, such as 256MiB,1day (also 12h, 30min, 90s)"
+        );
+        Error::new(ErrorKind::InvalidArgument, message)
+    };
+    let (size, age) = text.split_once(',').ok_or_else(malformed)?;
+    let age = age.trim();
+    let digits = age.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(malformed)?;
+    let unit = age[digits..].trim().trim_end_matches("s");
+    let unit = if unit.is_empty() { "s" } else { unit };
+    let seconds = AGES.iter().find(|(name, _)| *name == unit).ok_or_else(malformed)?.1;
+    let count: u64 = age[..digits].parse().map_err(|_| malformed())?;
+    let age = Duration::from_secs(count.checked_mul(seconds).ok_or_else(malformed)?);
+    Ok(WatchRetention { bytes: parse_size(size.trim())?, age })
+}
+
+/// A retention as a property's value.
+pub(crate) fn watch_retention_text(retention: WatchRetention) -> String {
+    let seconds = retention.age.as_secs();
+    let (unit, of) = AGES
+        .iter()
+        .filter(|(name, of)| *name != "d" && seconds.is_multiple_of(*of))
+        .max_by_key(|(_, of)| *of)
+        .copied()
+        .unwrap_or(("s", 1));
+    let sizes = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let is_whole = |(_, of): &(&str, u64)| retention.bytes > 0 && retention.bytes.is_multiple_of(*of);
+    let (scale, bytes) = sizes.into_iter().find(is_whole).unwrap_or(("", 1));
+    format!("{}{scale},{}{unit}", retention.bytes / bytes, seconds / of)
 }
 
 /// An attribute's value.

@@ -52,6 +52,11 @@ impl<'a, 's> Output<'a, 's> {
         self.streams.stdout_terminal
     }
 
+    /// Whether signals may be caught.
+    pub(crate) fn may_catch_signals(&self) -> bool {
+        self.streams.signals
+    }
+
     /// The whole answer: `response` for programs, what `human` writes for people.
     pub(crate) fn respond(
         &mut self,

@@ -145,6 +145,7 @@ impl Engine {
         if is_due || has_bulk {
             self.checkpoint(has_bulk, Patience::Background)?;
         }
+        self.tend_retired()?;
         self.reclaim_segments(Patience::Background)?;
         while self.compact_step(Patience::Background)? {
             self.sync_to(self.applied.load(std::sync::atomic::Ordering::Acquire))?;

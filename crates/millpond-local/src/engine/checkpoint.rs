@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     bugs::{Bug, planted},
-    log::{LogFile, LogHeader, file_name},
+    log::{LogFile, LogHeader},
     manifest::{Manifest, RunEntry},
     read::State,
     run::{Entry, Found, Run, RunId, RunSummary, RunWriter, key_hash},
@@ -143,8 +143,8 @@ impl Engine {
             superseded.note_all(&state, &bulk, || self.get_on());
         }
         let first = state.manifest.log_file;
-        let (begins, ends) = (self.log_header(first)?, self.log_header(boundary.file)?);
-        let log_bytes = ends.base - begins.base;
+        let ends = self.log_header(boundary.file)?;
+        let (kept, gone) = self.divide(&state.manifest, self.retire(finished, first, boundary.file)?)?;
         let written = summary.as_ref().map_or(0, |summary| summary.bytes);
         self.options.space.charge_anyway(written);
         let generation = self.replace_manifest(|manifest| {
@@ -165,15 +165,11 @@ impl Engine {
             }
             manifest.log_file = boundary.file;
             manifest.raise_horizon(ends.epoch, &needed.retained);
+            manifest.retired = kept;
         })?;
         self.adopt(&mut lock(&self.applier))?;
-        self.options.space.release(log_bytes);
         self.options.space.recount_if_counted(began);
-        let mut obsolete = lock(&self.obsolete);
-        for number in first..boundary.file {
-            obsolete.push((generation, self.log_dir().join(file_name(number)), 0));
-        }
-        drop(obsolete);
+        self.let_go(gone, generation)?;
         // The state pins the files that were just replaced.
         drop(state);
         self.drop_dead_segments()?;

@@ -144,6 +144,8 @@ impl Engine {
             }
             ((), true)
         });
+        // Not before the lock is free: whoever watches has nothing to do with it.
+        self.control.ring();
         for pending in group {
             if !pending.done.load(Ordering::Acquire) {
                 let error = match &failure {

@@ -97,6 +97,10 @@ impl Engine {
     fn dead_bytes(&self, state: &State, part: u64) -> u64 {
         let mut dead = 0;
         for (segment, entry) in &state.manifest.segments {
+            if state.manifest.keeps_segment(*segment) {
+                // For those who watch: moving what lives would give nothing back.
+                continue;
+            }
             if self.may_take(*segment) || self.segments.is_idle(*segment) {
                 let length = self.segment_length(*segment);
                 let unused = length.saturating_sub(stored_bytes(entry.live - entry.superseded));
@@ -134,6 +138,7 @@ impl Engine {
 
     /// Gives back what is dead because the pool is full; answers whether anything may have been.
     pub(super) fn reclaim(&self) -> Result<bool> {
+        let let_go = self.drop_retired(Patience::Writer)?;
         let wasted = self.segments.take_wasted();
         self.superseded.records.store(0, Ordering::Relaxed);
         // What other processes superseded is known when the log is in runs, and segments that hold
@@ -144,12 +149,12 @@ impl Engine {
         }
         let state = self.state();
         if !wasted && state.manifest.superseded_records == 0 && self.dead_bytes(&state, 4) < DEAD_BYTES_MIN {
-            return Ok(has_log);
+            return Ok(has_log || let_go);
         }
         drop(state);
         match self.compact_all(Patience::Writer) {
             // The checkpoint may have been enough.
-            Err(error) if error.kind() == ErrorKind::NoSpace => Ok(has_log),
+            Err(error) if error.kind() == ErrorKind::NoSpace => Ok(has_log || let_go),
             other => other.map(|()| true),
         }
     }
@@ -282,7 +287,7 @@ impl Engine {
         let mut victims = BTreeSet::new();
         for (segment, entry) in &state.manifest.segments {
             let live = stored_bytes(entry.live - entry.superseded);
-            if live > 0 && self.may_take(*segment) {
+            if live > 0 && !state.manifest.keeps_segment(*segment) && self.may_take(*segment) {
                 let length = self.segment_length(*segment);
                 if length.saturating_sub(live) * 4 >= length.max(1) {
                     victims.insert(*segment);
@@ -395,8 +400,13 @@ impl Engine {
             // What is dead even now, others use, or retained epochs: no reason to merge again.
             self.dead_after_merge.store(self.dead_bytes(&self.state(), 2), Ordering::Relaxed);
         }
+        let manifest = self.state().manifest.clone();
         let mut obsolete = lock(&self.obsolete);
         for run in runs {
+            // Those who watch read it, until the log file goes that names it.
+            if manifest.keeps_run(run.summary().id.0) && !planted(Bug::MergeAwayWatchedRuns) {
+                continue;
+            }
             let path = self.runs_dir().join(run.summary().id.file_name());
             obsolete.push((generation, path, run.summary().bytes));
         }
@@ -414,10 +424,13 @@ impl Engine {
             .segments
             .iter()
             .filter(|(segment, entry)| entry.live == 0 && self.may_take(**segment))
+            .filter(|(segment, _)| !manifest.keeps_segment(**segment))
             .map(|(segment, _)| *segment)
             .collect();
         dead.extend(self.segments.own().into_iter().filter(|segment| {
-            !manifest.segments.contains_key(segment) && self.segments.is_released(*segment)
+            !manifest.segments.contains_key(segment)
+                && !manifest.keeps_segment(*segment)
+                && self.segments.is_released(*segment)
         }));
         if dead.is_empty() {
             return Ok(());

@@ -47,7 +47,11 @@ impl Engine {
             runs.extend(tail.bulk().iter().map(|bulk| bulk.run.summary().id.file_name()));
             segments.extend(tail.segments().into_keys().map(segment::file_name));
         }
-        let first = state.manifest.log_file;
+        for log in &state.manifest.retired {
+            runs.extend(log.runs.iter().map(|(run, _)| RunId(*run).file_name()));
+            segments.extend(log.segments.iter().map(|(segment, _)| segment::file_name(*segment)));
+        }
+        let first = state.manifest.first_log();
         let last = self.control.words().log_file.load(Ordering::Acquire);
         let is_log = |name: &str| file_number(name).is_some_and(|number| (first..=last).contains(&number));
         for (dir, is_needed) in [

@@ -10,6 +10,7 @@
 //! - [`apply`]: what any process published becomes part of this one's [`State`].
 //! - [`checkpoint`]: finished log files become a run. [`compaction`]: runs become fewer.
 //!   [`maintenance`]: whose turn it is for either.
+//! - [`watch`]: what any process commits, told in order. [`retired`]: what is kept for that.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
 //!   [`log_ahead`]: the next log file is there before it is needed.
 //! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found. [`repair`]: what
@@ -35,11 +36,13 @@ mod ready;
 mod repair;
 mod reserve;
 mod retention;
+mod retired;
 mod segment_sync;
 mod store;
 mod sync;
 mod sync_queue;
 mod verify;
+mod watch;
 
 use std::{
     collections::HashSet,
@@ -49,7 +52,7 @@ use std::{
     time::Duration,
 };
 
-use millpond_core::{Epoch, Error, ErrorKind, Extent, Result};
+use millpond_core::{Epoch, Error, ErrorKind, Extent, Result, WatchRetention};
 use uuid::Uuid;
 
 use crate::{
@@ -73,6 +76,8 @@ use commit::Queue;
 use segment_sync::SegmentWork;
 use sync::SyncTurn;
 use sync_queue::SyncQueue;
+pub(crate) use watch::LocalWatch;
+use watch::Pins;
 
 /// How long to wait for a lock that another process holds for a moment only.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -101,6 +106,8 @@ pub struct EngineOptions {
     /// How long who asks for a compaction waits for another process that does maintenance, and doesn't
     /// get on.
     pub stalled_max: Duration,
+    /// How much of the log is kept for those who watch.
+    pub watch_retention: WatchRetention,
     /// The pool's quota.
     pub space: Arc<dyn Space>,
 }
@@ -114,6 +121,7 @@ impl Default for EngineOptions {
             mapped: true,
             background: true,
             stalled_max: Duration::from_secs(30),
+            watch_retention: WatchRetention::default(),
             space: Arc::new(Unlimited),
         }
     }
@@ -172,6 +180,8 @@ pub struct Engine {
     superseded: Superseded,
     /// Dead bytes in segments that the last merge of everything had to leave.
     dead_after_merge: AtomicU64,
+    /// What the watches of this process need.
+    pins: Pins,
     background: Background,
     /// Bytes of the next log file, once its time has come to be made; else 0.
     log_bytes_wanted: AtomicU64,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     bugs::{Bug, planted},
     cache::BlockCache,
-    control::{CONTROL_BYTES, Control},
+    control::{CONTROL_BYTES, Control, NOT_WATCHING},
     fork,
     log::{HEADER_BYTES, LogFile, LogHeader, Recovered, first_chain, recover, scratch_name},
     manifest::Manifest,
@@ -119,6 +119,7 @@ impl Engine {
         let own = &control.slots()[slot];
         own.generation.store(words.generation.load(Ordering::SeqCst), Ordering::SeqCst);
         own.epoch.store(0, Ordering::SeqCst);
+        own.watching.store(NOT_WATCHING, Ordering::SeqCst);
         own.pid.store(std::process::id().into(), Ordering::SeqCst);
         // From here on nothing that the manifest names is unlinked, if that is read after this.
         own.serial.store(serial, Ordering::SeqCst);
@@ -167,6 +168,7 @@ impl Engine {
             unmergeable: Mutex::default(),
             superseded: Default::default(),
             dead_after_merge: AtomicU64::new(0),
+            pins: Default::default(),
             background: Background::default(),
             log_bytes_wanted: AtomicU64::new(0),
             handles: AtomicUsize::new(0),

@@ -36,7 +36,7 @@ impl Engine {
         }
         let mut lost = BTreeSet::new();
         bytes +=
-            self.verify_log(state.manifest.log_file, &mut lost, &mut |damage| relative("log", damage))?;
+            self.verify_log(state.manifest.first_log(), &mut lost, &mut |damage| relative("log", damage))?;
 
         for known in state.lost.iter().filter(|known| lost.insert((known.place.file, known.place.offset))) {
             relative("log", known.damage());

@@ -9,6 +9,7 @@ mod file;
 mod header;
 mod mend;
 mod place;
+mod reader;
 mod record;
 mod recovery;
 mod salvage;
@@ -16,6 +17,7 @@ mod salvage;
 pub(crate) use file::{AHEAD_NAME, LogFile, ahead_scratch_name, file_name, file_number, scratch_name};
 pub(crate) use header::{HEADER_BYTES, LogHeader};
 pub(crate) use place::LogPlace;
+pub(crate) use reader::{LogReader, LogRecord};
 pub(crate) use record::{
     LogOp, LogOpRef, Ops, Payload, PayloadRead, RECORD_HEADER_BYTES, RecordHeader, encode_op, encode_record,
     encode_run, first_chain, is_intact, parse, values_intact,

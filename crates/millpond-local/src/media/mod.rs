@@ -13,11 +13,17 @@
 //! - A store may be torn at any byte by the death of the process, its parts in any order. Otherwise it
 //!   is as a write.
 
+pub mod futex;
 mod guard;
 mod mapping;
 mod system;
 
-use std::{fmt, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 pub use mapping::Mapping;
 pub use system::SystemMedia;
@@ -204,4 +210,24 @@ pub trait Shared: fmt::Debug + Send + Sync {
 
     /// How many bytes there are.
     fn length(&self) -> usize;
+
+    /// Sleeps while the low half of the 64-bit word at `offset` is `expected`, until another process or
+    /// thread wakes those who do or `timeout` has passed; it may also wake up for no reason.
+    fn wait(&self, offset: usize, expected: u32, timeout: Duration) {
+        futex::wait(low_half(self, offset), expected, timeout);
+    }
+
+    /// Wakes all who sleep on the word at `offset`.
+    fn wake(&self, offset: usize) {
+        futex::wake_all(low_half(self, offset));
+    }
+}
+
+/// The less significant half of a 64-bit word of shared memory.
+fn low_half<S: Shared + ?Sized>(memory: &S, offset: usize) -> &AtomicU32 {
+    assert!(offset.is_multiple_of(8) && offset + 8 <= memory.length(), "a word of the memory");
+    let half = if cfg!(target_endian = "big") { offset + 4 } else { offset };
+    // SAFETY: within the memory, aligned, valid as long as `memory`; atomics may be accessed while
+    // others write them.
+    unsafe { &*memory.as_ptr().add(half).cast::<AtomicU32>() }
 }

@@ -227,6 +227,7 @@ impl PoolStore for LocalPool {
             log_bytes: spec.log_bytes,
             checkpoint_bytes: 4 * spec.log_bytes,
             mapped: options.mapped,
+            watch_retention: options.watch_retention,
             space: self.quota.clone(),
             background: self.background,
             ..EngineOptions::default()

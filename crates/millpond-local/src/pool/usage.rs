@@ -34,10 +34,10 @@ pub(super) fn count(media: &Arc<dyn Media>, dir: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Bytes of the records in the log that no run holds yet.
+/// Bytes of the records in the log that no run holds yet, or that are kept for those who watch.
 fn log_bytes(media: &Arc<dyn Media>, dir: &Path, container: Uuid) -> Result<u64> {
     // With a damaged manifest, all of the log may count.
-    let first = Manifest::load(media, dir, container).map_or(0, |manifest| manifest.log_file);
+    let first = Manifest::load(media, dir, container).map_or(0, |manifest| manifest.first_log());
     let is_needed = |name: &str| log::file_number(name).is_some_and(|number| number >= first);
     sum(media, &dir.join("log"), &is_needed, &bytes_before_zeros)
 }

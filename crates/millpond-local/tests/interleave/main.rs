@@ -58,6 +58,11 @@ fn a_process_opens_while_another_one_rewrites_everything() {
     check(scenarios::opening, RUNS);
 }
 
+#[test]
+fn a_watch_is_told_of_everything_and_woken() {
+    check(scenarios::watching, RUNS);
+}
+
 /// The tests of the tests: orders are found in which a bug shows.
 mod planted {
     use std::panic::catch_unwind;
@@ -73,6 +78,11 @@ mod planted {
             check(scenario, 5 * RUNS);
         });
         assert!(found.is_err(), "{bug:?} was not noticed");
+    }
+
+    #[test]
+    fn a_wake_up_that_is_lost() {
+        assert_noticed(Bug::WakeNobody, scenarios::watching);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::{
 };
 
 use millpond_core::{
-    At, Commit, Direction, Durability, Epoch, Key, KeyRange, Op, Outcome, Precondition, Segments, Store,
-    View, Write,
+    At, Commit, Direction, Durability, Epoch, Index, Key, KeyRange, Op, Outcome, Precondition, Segments,
+    Store, View, WatchOptions, Write,
 };
 use millpond_local::{Engine, EngineOptions, LocalStore, media::Media};
 use millpond_testkit::{
@@ -261,4 +261,53 @@ pub fn opening() {
     let writer = rewriter.join().expect("no panic");
     assert_eq!(read_all(&reader, &*view), first, "a view changes");
     drop((view, writer));
+}
+
+/// Two processes commit, one of which also lets go of the log, while a third one watches: it is told of
+/// every commit behind which it began, once and in order, and never left asleep.
+pub fn watching() {
+    const COMMITS: u64 = 3;
+    let machine = machine();
+    let (one, two, reader) = (open(&machine), open(&machine), open(&machine));
+    put_number(&one, 0, 0);
+    let begun = reader.epoch().expect("an epoch");
+    let watcher = thread::spawn(move || {
+        let options = WatchOptions { after: Some(begun), durable: false, cursor: None };
+        let mut watch = reader.watch(&options).expect("a watch");
+        let (mut seen, mut last) = ([0; 2], begun);
+        for _ in 0..2 * COMMITS {
+            let epoch =
+                watch.next(std::time::Duration::from_secs(3600)).expect("no error").expect("a commit");
+            assert!(epoch > last, "in order");
+            last = epoch;
+            let change = watch.change().expect("read").expect("a change");
+            let client = usize::from(change.key[change.key.len() - 1]) - 1;
+            seen[client] += 1;
+            let millpond_core::ChangeKind::Put { value, .. } = change.kind else { panic!("a put") };
+            assert_eq!(&value[..], value_of(seen[client]), "of client {client}");
+        }
+    });
+    let writers = [(one, 1u8), (two, 2)].map(|(store, client)| {
+        thread::spawn(move || {
+            for number in 1..=COMMITS {
+                put_number(&store, client, number);
+                if client == 2 && number == 2 {
+                    store.compact().expect("compacted");
+                }
+            }
+        })
+    });
+    writers.into_iter().for_each(|writer| writer.join().expect("no panic"));
+    watcher.join().expect("no panic");
+}
+
+fn value_of(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+fn put_number(store: &LocalStore, client: u8, number: u64) {
+    let (key, value) = ([client], value_of(number));
+    let op = Op::Put { value: &value, extents: &[] };
+    let writes = vec![Write { key: Key::new(P, &key), op, tally: None }];
+    store.commit(&Commit { writes, durability: Durability::Async, ..Commit::default() }).expect("committed");
 }

@@ -26,4 +26,5 @@ mod stopped;
 mod strace;
 mod subject;
 mod system_calls;
+mod watching;
 mod workload;

@@ -14,6 +14,7 @@ use millpond_testkit::{
 
 use crate::{
     conformance::simulated, flips::spared, forks, log_space, retention, salvage, sharing, subject::SUBJECT,
+    watching,
 };
 
 /// Runs `harness` with one seed after the other until it notices the bug.
@@ -210,4 +211,19 @@ fn rule_16_segment_bytes_move_with_their_pointers() {
 #[test]
 fn rule_19_commits_are_validated() {
     assert_noticed(Bug::SkipValidation, |_| sharing::a_commit_in_between().map(|()| 0));
+}
+
+#[test]
+fn rule_21_what_those_who_watch_need_stays() {
+    assert_noticed(Bug::RetireWithoutAskingCursors, |_| {
+        watching::a_cursor_outlives_its_process().map(|()| 0)
+    });
+    assert_noticed(Bug::MergeAwayWatchedRuns, |_| watching::a_cursor_outlives_its_process().map(|()| 0));
+    assert_noticed(Bug::RetireWithoutLookingAgain, |_| watching::beginning_beside_a_compaction());
+}
+
+#[test]
+fn rule_21_what_is_told_is_durable() {
+    assert_noticed(Bug::DeliverUnsynced, watching::power_cuts);
+    assert_noticed(Bug::TrustUnsyncedCursors, |_| watching::acknowledging());
 }

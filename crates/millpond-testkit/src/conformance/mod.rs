@@ -21,6 +21,7 @@ mod steps;
 mod tallies;
 mod threads;
 mod views;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -47,6 +48,7 @@ const MODULES: &[(&str, Tests)] = &[
     ("tallies", tallies::TESTS),
     ("threads", threads::TESTS),
     ("views", views::TESTS),
+    ("watch", watch::TESTS),
 ];
 
 /// The names of all tests, as `module::test`.

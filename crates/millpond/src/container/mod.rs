@@ -24,7 +24,7 @@ use millpond_core::{
 use uuid::Uuid;
 
 pub use self::options::{ContainerOptions, OpenOptions};
-use self::properties::{durability_of, inline_bytes_of, mapped_of};
+use self::properties::{durability_of, inline_bytes_of, mapped_of, watch_retention_of};
 pub(crate) use self::scope::Scope;
 use crate::{
     catalog,
@@ -127,7 +127,9 @@ impl Container {
             None => durability_of(entry)?,
         };
         let mapped = mapped_of(entry)?;
-        let store_options = StoreOptions { read_only: options.read_only, durability, mapped };
+        let watch_retention = watch_retention_of(entry)?;
+        let store_options =
+            StoreOptions { read_only: options.read_only, durability, mapped, watch_retention };
         let name = entry.label.as_ref().map_or_else(|| uuid.to_string(), Label::to_string);
         let store = pool
             .store()

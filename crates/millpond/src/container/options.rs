@@ -23,8 +23,8 @@ pub struct ContainerOptions {
     pub log_bytes: Option<u64>,
     /// A directory that is to stand for it: a new one, or an empty one.
     pub path: Option<PathBuf>,
-    /// Properties by name: `durability`, `inline-size`, `label`, `log-size`, `mapped`, `type`. Where a
-    /// property is also given by a field, or by an argument, the two have to agree. The type says
+    /// Properties by name: `durability`, `inline-size`, `label`, `log-size`, `mapped`, `type`,
+    /// `watch-retention`. Where a property is also given by a field, or by an argument, the two have to agree. The type says
     /// what `inline-size` is by default.
     pub properties: BTreeMap<String, String>,
 }
@@ -83,6 +83,10 @@ impl ContainerOptions {
         if let Some(text) = property("snapshot-keep") {
             recorded.insert("snapshot-keep".to_owned(), properties::parse_snapshot_keep(text)?);
         }
+        if let Some(text) = property("watch-retention") {
+            let retention = properties::parse_watch_retention(text)?;
+            recorded.insert("watch-retention".to_owned(), properties::watch_retention_text(retention));
+        }
         let entry = ContainerEntry {
             label: label.as_deref().map(Label::new).transpose()?,
             container_type: container_type.to_string(),
@@ -133,6 +137,8 @@ mod tests {
         assert_eq!(entry.properties["mapped"], "false");
         let (entry, _) = with("snapshot-keep", "daily:7,last:2").describe(None, 7).expect("options");
         assert_eq!(entry.properties["snapshot-keep"], "last:2,daily:7");
+        let (entry, _) = with("watch-retention", "2GiB, 1h").describe(None, 7).expect("options");
+        assert_eq!(entry.properties["watch-retention"], "2GiB,1h");
         let (entry, _) = with("label", "b").describe(None, 7).expect("options");
         assert_eq!(entry.label.expect("a label").as_str(), "b");
     }
@@ -154,6 +160,9 @@ mod tests {
             "inline-size=x",
             "mapped=1",
             "snapshot-keep=daily",
+            "watch-retention=1MiB",
+            "watch-retention=1MiB,1",
+            "watch-retention=1MiB,1 fortnight",
             "type=x",
             "colour=red",
         ]
@@ -166,9 +175,9 @@ mod tests {
         assert!(with("label", "b").describe(Some("a"), 0).is_err());
         let error = with("colour", "red").describe(None, 0).expect_err("unknown");
         assert!(
-            error
-                .to_string()
-                .contains("durability, inline-size, label, log-size, mapped, snapshot-keep, type"),
+            error.to_string().contains(
+                "durability, inline-size, label, log-size, mapped, snapshot-keep, type, watch-retention"
+            ),
             "{error}"
         );
     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use millpond_core::{ContainerEntry, Durability, Error, ErrorKind, Label, Result};
+use millpond_core::{ContainerEntry, Durability, Error, ErrorKind, Label, Result, WatchRetention};
 
 use super::Container;
 use crate::{container_type::ContainerType, properties};
 
 impl Container {
     /// Its properties: `durability`, `inline-size` in bytes, `label` if it has one, `log-size` in
-    /// bytes, `mapped`, `snapshot-keep`, and `type`.
+    /// bytes, `mapped`, `snapshot-keep`, `type`, and `watch-retention`.
     pub fn properties(&self) -> Result<BTreeMap<String, String>> {
         self.check_open()?;
         self.properties_of(&self.entry()?)
@@ -23,6 +23,8 @@ impl Container {
         properties.insert("mapped".into(), mapped_of(entry)?.to_string());
         properties.entry("snapshot-keep".into()).or_insert_with(|| "none".into());
         properties.insert("type".into(), entry.container_type.clone());
+        let retention = properties::watch_retention_text(watch_retention_of(entry)?);
+        properties.insert("watch-retention".into(), retention);
         let spec = self.pool().container_spec(self.uuid())?;
         properties.insert("log-size".into(), spec.log_bytes.to_string());
         if let Some(label) = &entry.label {
@@ -36,8 +38,8 @@ impl Container {
         Ok(self.entry()?.properties.remove("snapshot-keep"))
     }
 
-    /// Sets a property: `label`; `snapshot-keep`, the rule for automatic snapshots; or `durability`, `inline-size` or `mapped`, which handles that are
-    /// opened later go by.
+    /// Sets a property: `label`; `snapshot-keep`, the rule for automatic snapshots; or `durability`,
+    /// `inline-size`, `mapped` or `watch-retention`, which handles that are opened later go by.
     ///
     /// # Errors
     /// `InvalidArgument` for an unknown property, listing those that there are, and for `type` and
@@ -78,6 +80,13 @@ impl Container {
                 let rule = properties::parse_snapshot_keep(value)?;
                 self.update(&mut |entry| {
                     entry.properties.insert(name.to_owned(), rule.clone());
+                    Ok(())
+                })
+            }
+            "watch-retention" => {
+                let retention = properties::watch_retention_text(properties::parse_watch_retention(value)?);
+                self.update(&mut |entry| {
+                    entry.properties.insert(name.to_owned(), retention.clone());
                     Ok(())
                 })
             }
@@ -151,4 +160,12 @@ pub(super) fn inline_bytes_of(entry: &ContainerEntry) -> Result<usize> {
 /// Whether the local backend maps files into memory, by a container's properties.
 pub(super) fn mapped_of(entry: &ContainerEntry) -> Result<bool> {
     entry.properties.get("mapped").map_or(Ok(true), |text| properties::parse_mapped(text))
+}
+
+/// How much is kept for those who watch, by a container's properties.
+pub(super) fn watch_retention_of(entry: &ContainerEntry) -> Result<WatchRetention> {
+    entry
+        .properties
+        .get("watch-retention")
+        .map_or(Ok(WatchRetention::default()), |text| properties::parse_watch_retention(text))
 }

@@ -10,7 +10,7 @@ use std::{
 
 use millpond_core::{
     At, ChangeCursor, Commit, Cursor, Direction, Epoch, Extent, Index, Key, KeyRange, Op, Outcome, Record,
-    RecordRef, Result, SegmentWriter, Segments, Store, View, Write, WriteStream,
+    RecordRef, Result, SegmentWriter, Segments, Store, View, Watch, WatchOptions, Write, WriteStream,
 };
 
 use super::{Operations, histogram::Counting};
@@ -124,6 +124,10 @@ impl Index for Metered {
         let epoch = self.store.index().flush()?;
         self.meter.syncs.add(began.elapsed());
         Ok(epoch)
+    }
+
+    fn watch(&self, options: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
+        self.store.index().watch(options)
     }
 }
 

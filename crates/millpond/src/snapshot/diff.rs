@@ -22,7 +22,7 @@ const KEYS_AT_A_TIME: usize = 128;
 /// What became of a key from one state to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum DifferenceKind {
     /// It is in the second state only.
     Added,
     /// It is in both, with different values.
@@ -65,7 +65,7 @@ pub struct Difference {
     /// The key; none where the object itself was created or destroyed.
     pub key: Option<DifferentKey>,
     /// What became of it.
-    pub change: Change,
+    pub change: DifferenceKind,
 }
 
 /// The differences between two states: in the order of objects' ids, and of keys within each.
@@ -182,18 +182,18 @@ impl Diff {
     fn compare(&mut self, changed: &Changed, older: Option<&Record>) -> Result<Option<Difference>> {
         let change = match (older, &changed.newer) {
             (None, None) => return Ok(None),
-            (None, Some(_)) => Change::Added,
-            (Some(_), None) => Change::Removed,
+            (None, Some(_)) => DifferenceKind::Added,
+            (Some(_), None) => DifferenceKind::Removed,
             (Some(older), Some(newer)) => {
                 if is_same(&changed.key, older, newer) {
                     return Ok(None);
                 }
-                Change::Changed
+                DifferenceKind::Changed
             }
         };
         let change = match change {
-            Change::Added if self.backward => Change::Removed,
-            Change::Removed if self.backward => Change::Added,
+            DifferenceKind::Added if self.backward => DifferenceKind::Removed,
+            DifferenceKind::Removed if self.backward => DifferenceKind::Added,
             same => same,
         };
         let Some((id, key)) = decode(&changed.key) else { return Ok(None) };
@@ -201,7 +201,9 @@ impl Diff {
             UserKey::Object => None,
             UserKey::Entry(key) => Some(DifferentKey::Entry(key.to_vec())),
             // It changes with the extents that come and go.
-            UserKey::Record(record) if record.is_header && change == Change::Changed => return Ok(None),
+            UserKey::Record(record) if record.is_header && change == DifferenceKind::Changed => {
+                return Ok(None);
+            }
             UserKey::Record(record) => {
                 Some(DifferentKey::Akey { dkey: record.dkey, akey: record.akey, records: record.records })
             }
@@ -273,9 +275,9 @@ impl fmt::Display for DifferentKey {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.change {
-            Change::Added => '+',
-            Change::Changed => '~',
-            Change::Removed => '-',
+            DifferenceKind::Added => '+',
+            DifferenceKind::Changed => '~',
+            DifferenceKind::Removed => '-',
         };
         write!(f, "{sign} {}", self.object)?;
         self.key.as_ref().map_or(Ok(()), |key| write!(f, " {key}"))

@@ -25,7 +25,7 @@ use millpond_core::{
 };
 
 pub use self::{
-    diff::{Change, Diff, Difference, DifferentKey, DifferentObject},
+    diff::{Diff, Difference, DifferenceKind, DifferentKey, DifferentObject},
     held::SnapshotSize,
     moment::Moment,
     record::Snapshot,

@@ -20,3 +20,4 @@ mod pool;
 mod processes;
 mod properties;
 mod snapshots;
+mod watch;

@@ -33,13 +33,13 @@ fn unknown_properties_name_the_known_ones(scratch: &Scratch) {
     refused(
         pool.create_container(None, options),
         invalid,
-        "durability, inline-size, label, log-size, mapped, snapshot-keep, type",
+        "durability, inline-size, label, log-size, mapped, snapshot-keep, type, watch-retention",
     );
     let container = pool.create_container(None, ContainerOptions::default()).expect("created");
     refused(
         container.set_property("colour", "red"),
         invalid,
-        "durability, inline-size, label, log-size, mapped, snapshot-keep, type",
+        "durability, inline-size, label, log-size, mapped, snapshot-keep, type, watch-retention",
     );
     refused(container.set_property("type", "KV"), invalid, "fixed");
     refused(container.set_property("log-size", "1MiB"), invalid, "fixed");
@@ -70,6 +70,7 @@ fn a_container_has_properties(scratch: &Scratch) {
                 ("mapped", "true"),
                 ("snapshot-keep", "none"),
                 ("type", "KV"),
+                ("watch-retention", "256MiB,1day"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         )

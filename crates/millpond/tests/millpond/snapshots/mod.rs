@@ -6,8 +6,8 @@ mod objects;
 mod processes;
 
 use millpond::{
-    Change, Container, ContainerOptions, DifferentKey, DifferentObject, Epoch, ErrorKind, OpenOptions,
-    Result, TransactionOptions,
+    Container, ContainerOptions, DifferenceKind, DifferentKey, DifferentObject, Epoch, ErrorKind,
+    OpenOptions, Result, TransactionOptions,
 };
 
 use crate::scratch::{Scratch, noise, refused};
@@ -208,7 +208,10 @@ fn differences_are_told_by_dictionary_and_key(scratch: &Scratch) {
     assert!(from < to);
     let first = diff.map(|difference| difference.expect("read")).next().expect("a difference");
     assert_eq!(first.object, DifferentObject::Dict("two".into()));
-    assert_eq!((first.key, first.change), (Some(DifferentKey::Entry(b"added".to_vec())), Change::Added));
+    assert_eq!(
+        (first.key, first.change),
+        (Some(DifferentKey::Entry(b"added".to_vec())), DifferenceKind::Added)
+    );
 }
 
 fn differences_of_dictionaries_that_come_and_go(scratch: &Scratch) {

@@ -1,8 +1,8 @@
 //! Objects of dkeys and akeys at snapshots, compared, and gone back to.
 
 use millpond::{
-    ArrayOptions, Change, Conditions, Container, DifferentKey, DifferentObject, KeyKind, ObjectId, ObjectKey,
-    ObjectOptions,
+    ArrayOptions, Conditions, Container, DifferenceKind, DifferentKey, DifferentObject, KeyKind, ObjectId,
+    ObjectKey, ObjectOptions,
 };
 
 use crate::scratch::{Scratch, noise};
@@ -81,10 +81,10 @@ fn differences_name_dkeys_and_akeys(scratch: &Scratch) {
             records,
         };
         let expected = [
-            (key(1, "changed", None), Change::Changed),
-            (key(2, "added", None), Change::Added),
-            (key(2, "array", None), Change::Added),
-            (key(2, "array", Some(10..13)), Change::Added),
+            (key(1, "changed", None), DifferenceKind::Changed),
+            (key(2, "added", None), DifferenceKind::Added),
+            (key(2, "array", None), DifferenceKind::Added),
+            (key(2, "array", Some(10..13)), DifferenceKind::Added),
         ];
         assert_eq!(found, expected);
         container.compact().expect("compacted");

@@ -1,0 +1,128 @@
+//! One change.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use millpond_core::{Epoch, Error, ErrorKind, Key, Record, RecordRef, Result};
+
+use crate::{
+    container::Container,
+    layout::{self, ObjectId},
+    value::{Stored, load},
+};
+
+/// What a [`Change`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// A value was put under a key.
+    Put,
+    /// A key was deleted, whether or not it was there.
+    Delete,
+    /// The dictionary was created, or came by its name.
+    Create,
+    /// The dictionary was destroyed, with all that it held.
+    Destroy,
+}
+
+impl ChangeKind {
+    /// It as a word: `put`, `delete`, `create`, `destroy`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Delete => "delete",
+            Self::Create => "create",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+/// What a commit did to one key, or to a dictionary as a whole.
+#[derive(Clone)]
+pub struct Change {
+    pub(super) container: Container,
+    pub(super) object: ObjectId,
+    pub(super) dict: Option<Arc<str>>,
+    pub(super) kind: ChangeKind,
+    /// The sort key; empty for one that concerns the dictionary as a whole.
+    pub(super) sort: Bytes,
+    /// What was put.
+    pub(super) record: Option<Record>,
+}
+
+impl Change {
+    /// The name of the dictionary; none where it was destroyed before it could be looked up.
+    pub fn dict(&self) -> Option<&str> {
+        self.dict.as_deref()
+    }
+
+    /// The id of the object, in hexadecimal digits: two dictionaries never share one, also if one of
+    /// them takes the name of the other.
+    pub fn object(&self) -> String {
+        self.object.to_string()
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> ChangeKind {
+        self.kind
+    }
+
+    /// The key; none where the dictionary as a whole was created or destroyed.
+    pub fn key(&self) -> Option<&[u8]> {
+        (!self.sort.is_empty()).then(|| layout::user_key(&self.sort))
+    }
+
+    /// The length in bytes of the value that was put, without reading it.
+    pub fn value_length(&self) -> Result<Option<u64>> {
+        let Some(record) = &self.record else { return Ok(None) };
+        let stored = RecordRef { version: record.version, value: &record.value, extents: &record.extents };
+        Ok(Some(Stored::parse(stored)?.length()))
+    }
+
+    /// The value that was put. A long one is read now, from where the commit wrote it.
+    ///
+    /// # Errors
+    /// `EpochGone` when it was replaced or deleted since and the watch has gone on, so that its space was
+    /// given back; `Corrupt` when its bytes fail their checksum.
+    pub fn value(&self) -> Result<Option<Bytes>> {
+        let Some(record) = &self.record else { return Ok(None) };
+        let segments = self.container.segments()?;
+        let gone = match load(segments, record) {
+            Err(error) if error.kind() == ErrorKind::EpochGone => error,
+            other => return other.map(Some),
+        };
+        // Its bytes have moved, if it is still the newest.
+        let partition = self.object.partition();
+        match self.container.index()?.get(Key::new(&partition, &self.sort))? {
+            Some(newest) if newest.version == record.version => load(segments, &newest).map(Some),
+            _ => Err(gone.context(format_args!(
+                "the value that commit {} put under \"{}\" was replaced or deleted since, and its space given back",
+                record.version,
+                layout::user_key(&self.sort).escape_ascii()
+            ))),
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.sort.len() + self.record.as_ref().map_or(0, |record| record.value.len())
+    }
+}
+
+/// The record that a commit of `epoch` put.
+pub(super) fn record(epoch: Epoch, value: Bytes, extents: Vec<millpond_core::Extent>) -> Result<Record> {
+    if value.is_empty() {
+        return Err(Error::new(ErrorKind::Corrupt, "the record of a value is damaged: it is empty"));
+    }
+    Ok(Record { version: epoch, value, extents })
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.key().map(|key| key.escape_ascii().to_string());
+        f.debug_struct("Change")
+            .field("kind", &self.kind)
+            .field("dict", &self.dict)
+            .field("key", &key)
+            .finish_non_exhaustive()
+    }
+}

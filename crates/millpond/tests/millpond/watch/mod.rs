@@ -1,0 +1,5 @@
+//! Watching containers.
+
+mod dicts;
+mod processes;
+mod retention;
