@@ -60,7 +60,9 @@ fn consume(url: &str, journal: &Path) {
     let lines = fs::read_to_string(journal).unwrap_or_default();
     // A line that a death has cut is not there.
     let whole = lines.rfind('\n').map_or("", |end| &lines[..=end]);
-    fs::write(journal, whole).expect("written");
+    let kept = fs::OpenOptions::new().append(true).create(true).open(journal).expect("opened");
+    // In one step: a death in between must not take what was seen.
+    kept.set_len(whole.len() as u64).expect("cut");
     let last = whole.lines().last().and_then(|line| line.split_once(' ')).map(|(epoch, _)| epoch);
     let container = Container::open(url).expect("opened");
     let mut options = WatchOptions::default().dict(DICT).cursor("consumer");
