@@ -72,6 +72,7 @@ mod checked {
         store(value: u64, order: Ordering) -> ();
         swap(value: u64, order: Ordering) -> u64;
         fetch_add(value: u64, order: Ordering) -> u64;
+        fetch_sub(value: u64, order: Ordering) -> u64;
         fetch_max(value: u64, order: Ordering) -> u64;
         fetch_min(value: u64, order: Ordering) -> u64;
     }

@@ -235,14 +235,26 @@ pub(crate) const REAP_RECORD: &[u8] = &[KIND_DICT];
 /// # Errors
 /// `KeyTooLong`, naming the length and the limit.
 pub(crate) fn entry_key(key: &[u8]) -> Result<Vec<u8>> {
+    check_entry_key(key)?;
+    let mut sort = Vec::with_capacity(key.len() + 1);
+    put_entry_key(&mut sort, key);
+    Ok(sort)
+}
+
+/// # Errors
+/// `KeyTooLong`, naming the length and the limit.
+pub(crate) fn check_entry_key(key: &[u8]) -> Result<()> {
     if key.len() > KEY_BYTES_MAX {
         let message = format!("a key of {} bytes is too long: {KEY_BYTES_MAX} are allowed", key.len());
         return Err(Error::new(ErrorKind::KeyTooLong, message));
     }
-    let mut sort = Vec::with_capacity(key.len() + 1);
-    sort.push(ENTRY);
-    sort.extend_from_slice(key);
-    Ok(sort)
+    Ok(())
+}
+
+/// Appends the sort key of an entry, whose key was checked.
+pub(crate) fn put_entry_key(out: &mut Vec<u8>, key: &[u8]) {
+    out.push(ENTRY);
+    out.extend_from_slice(key);
 }
 
 /// Whether a sort key of a dictionary is an entry's.

@@ -22,7 +22,7 @@ use crate::{
 const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 
 /// Buffers that are longer are not kept for the next commit of the thread.
-const SPARE_BYTES_MAX: usize = 64 << 10;
+const SPARE_BYTES_MAX: usize = 512 << 10;
 
 thread_local! {
     /// The buffers of the thread's last commit, so that the next one allocates nothing.

@@ -48,13 +48,13 @@ impl DictBatch {
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<&mut Self> {
         self.long.check("a batch")?;
         self.dict.container().check_writable()?;
-        let sort = layout::entry_key(key)?;
+        layout::check_entry_key(key)?;
         let mut extents = Vec::new();
         if !self.dict.container().fits_inline(value.len()) {
             self.long.append(self.dict.container().segments()?, value)?;
             extents = self.long.finish()?;
         }
-        let (start, record) = self.add_key(&sort);
+        let (start, record) = self.add_key(key);
         if extents.is_empty() {
             value::put_inline(&mut self.bytes, value);
         } else {
@@ -70,15 +70,15 @@ impl DictBatch {
     /// `Forked` in a child of the process that began the batch; `KeyTooLong`.
     pub fn delete(&mut self, key: &[u8]) -> Result<&mut Self> {
         self.long.check("a batch")?;
-        let sort = layout::entry_key(key)?;
-        let (start, record) = self.add_key(&sort);
+        layout::check_entry_key(key)?;
+        let (start, record) = self.add_key(key);
         self.changes.push(Change { start, record, end: record, extents: Vec::new() });
         Ok(self)
     }
 
-    fn add_key(&mut self, sort: &[u8]) -> (usize, usize) {
+    fn add_key(&mut self, key: &[u8]) -> (usize, usize) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(sort);
+        layout::put_entry_key(&mut self.bytes, key);
         (start, self.bytes.len())
     }
 
@@ -106,9 +106,20 @@ impl DictBatch {
             return dict.check_alive().map(|()| Vec::new());
         }
         let sort = |change: &Change| &bytes[change.start..change.record];
-        let mut order: Vec<usize> = (0..changes.len()).collect();
-        // Stable, so that changes of equal keys stay in the order in which they came.
-        order.sort_by(|&a, &b| sort(&changes[a]).cmp(sort(&changes[b])));
+        // The first bytes mostly tell. Changes of equal keys stay in the order in which they came.
+        let head = |change: &Change| {
+            let mut head = [0; 8];
+            let key = layout::user_key(sort(change));
+            let length = key.len().min(8);
+            head[..length].copy_from_slice(&key[..length]);
+            u64::from_be_bytes(head)
+        };
+        let mut heads: Vec<(u64, usize)> = changes.iter().map(head).zip(0..).collect();
+        heads.sort_unstable_by(|(left, a), (right, b)| {
+            let ties = || sort(&changes[*a]).cmp(sort(&changes[*b])).then(a.cmp(b));
+            left.cmp(right).then_with(ties)
+        });
+        let order: Vec<usize> = heads.into_iter().map(|(_, change)| change).collect();
         let groups: Vec<&[usize]> = order.chunk_by(|&a, &b| sort(&changes[a]) == sort(&changes[b])).collect();
         let writes: Vec<_> = groups
             .iter()
