@@ -41,7 +41,6 @@ pub enum Bug {
     PublishBeforeRecord,
     SlotForgetsViews,
     TrustWhatLossesLeave,
-    NoReserve,
     HolderNotNamed,
     EngineByUuid,
     IndexOfTwoLevels,

@@ -11,10 +11,7 @@ use std::{io, path::PathBuf};
 use millpond_core::{Error, ErrorKind, Result};
 
 use super::{Engine, apply::Applier};
-use crate::{
-    bugs::{Bug, planted},
-    media::OpenMode,
-};
+use crate::media::OpenMode;
 
 /// What a run takes beyond its records, and a manifest.
 const OVERHEAD_BYTES: u64 = 16 << 10;
@@ -38,9 +35,6 @@ impl Engine {
     /// # Errors
     /// `NoSpace` when there isn't enough. What else goes wrong with the reserve is no error yet.
     pub(super) fn make_reserve(&self, applier: &Applier, more: u64) -> Result<()> {
-        if planted(Bug::NoReserve) {
-            return Ok(());
-        }
         let path = self.reserve_path();
         let wanted = self.reserve_bytes(applier, more);
         let made = (|| {
