@@ -68,6 +68,8 @@ pub use object::{
     ObjectClass, ObjectExtent, ObjectExtents, ObjectFetch, ObjectForm, ObjectKey, ObjectKeys, ObjectKind,
     ObjectOptions, ObjectUpdate, Objects,
 };
+#[cfg(feature = "planted-bugs")]
+pub use object::{ObjectBug, PlantedObjectBug};
 pub use pool::{Pool, PoolOptions};
 pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSummary};
 pub use size::{format_size, parse_size};

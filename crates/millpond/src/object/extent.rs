@@ -16,6 +16,8 @@
 
 use millpond_core::{Epoch, Error, ErrorKind, RecordRef, Result};
 
+use super::bugs::ObjectBug;
+
 const INLINE: u8 = 1;
 const SEGMENTS: u8 = 2;
 const HOLE: u8 = 3;
@@ -72,6 +74,7 @@ impl<'a> ExtentValue<'a> {
         };
         let epoch = number(first & HAS_EPOCH != 0)?.map_or(record.version, Epoch);
         let sequence = number(first & HAS_SEQUENCE != 0)?.unwrap_or(0);
+        let sequence = if ObjectBug::IgnoreSequence.is_planted() { 0 } else { sequence };
         let held = || record.extents.iter().try_fold(0u64, |sum, extent| sum.checked_add(extent.length));
         let content = match first & CONTENT_BITS {
             INLINE if rest.len() as u64 == bytes => Content::Inline(rest),

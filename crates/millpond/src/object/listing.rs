@@ -1,6 +1,6 @@
 //! Objects of a container: made, opened, listed and counted.
 
-use millpond_core::{At, Cursor, Direction, Outcome, Result};
+use millpond_core::{At, Cursor, Direction, Epoch, Outcome, Result};
 
 use super::{
     Array, ArrayOptions, Object, ObjectClass, ObjectForm, ObjectKind, array, key::KeyKind, plan::Plan,
@@ -55,7 +55,7 @@ impl Container {
         let shape = array::shape_of(&options)?;
         let kind = array::kind_of(options.class);
         let object = self.object(ObjectId::new(kind, options.low.unwrap_or_else(random_low))?)?;
-        let plan = Plan { shape: Some(shape), ..Plan::default() };
+        let plan = Plan { header: Some(Epoch::ZERO), shape: Some(shape), ..Plan::default() };
         match plan.commit(&object)? {
             Outcome::Committed { .. } => Ok(Array::new(object, shape)),
             Outcome::Conflict { .. } => Err(object.exists_already(&[])),

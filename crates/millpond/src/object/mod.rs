@@ -14,6 +14,7 @@
 
 mod anchor;
 mod array;
+mod bugs;
 mod class;
 mod condition;
 mod extent;
@@ -47,6 +48,8 @@ use std::{
 use bytes::Bytes;
 use millpond_core::{At, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View};
 
+#[cfg(feature = "planted-bugs")]
+pub use self::bugs::{ObjectBug, PlantedObjectBug};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::fuzzing::DECODERS;
 pub use self::{

@@ -2,7 +2,8 @@
 //!
 //! Invariant: every commit asks for the object's header as it was seen, and the first one makes it
 //! together with the object's record in the catalogue. So an object exists from its first update, is
-//! listed, and nothing is ever left of one that was punched meanwhile.
+//! listed, and nothing is ever left of one that was punched meanwhile. A commit may ask for the
+//! header of an array that is there instead: that goes with the object.
 
 use std::borrow::Cow;
 
@@ -17,8 +18,9 @@ use crate::{
 /// See the module.
 #[derive(Default)]
 pub(super) struct Plan<'a> {
-    /// The version of the object's header; none where there is no object yet.
-    pub(super) header: Epoch,
+    /// The version of the object's header, zero where there is no object yet; none where it needn't
+    /// be asked for.
+    pub(super) header: Option<Epoch>,
     /// What is to be written into the header where there is none.
     pub(super) shape: Option<header::Shape>,
     /// Records that must be of these versions.
@@ -58,12 +60,13 @@ impl Plan<'_> {
         self.puts.is_empty() && self.deletes.is_empty()
     }
 
-    /// Tries it once. The header is the first of its preconditions.
+    /// Tries it once.
     pub(super) fn commit(&self, object: &Object) -> Result<Outcome> {
         let partition = object.partition();
         let key = |sort| Key::new(partition, sort);
         let mut preconditions = Vec::with_capacity(1 + self.unchanged.len() + self.untouched.len());
-        preconditions.push(Precondition::Unchanged { key: key(HEADER), version: self.header });
+        preconditions
+            .extend(self.header.map(|version| Precondition::Unchanged { key: key(HEADER), version }));
         preconditions.extend(
             self.unchanged
                 .iter()
@@ -74,13 +77,14 @@ impl Plan<'_> {
             since: untouched.since,
         }));
 
-        let (header, object_key) = (header::encode(self.shape), Listing::Objects.object_key(object.id()));
         let mut writes = Vec::with_capacity(2 + self.puts.len() + self.deletes.len());
-        if self.header == Epoch::ZERO {
-            writes.push(catalog::put(key(HEADER), &header));
+        let made = (self.header == Some(Epoch::ZERO))
+            .then(|| (header::encode(self.shape), Listing::Objects.object_key(object.id())));
+        if let Some((header, object_key)) = &made {
+            writes.push(catalog::put(key(HEADER), header));
             writes.push(Write {
                 tally: Some(OBJECT_COUNT),
-                ..catalog::put(Key::new(CATALOGUE, &object_key), OBJECT_RECORD)
+                ..catalog::put(Key::new(CATALOGUE, object_key), OBJECT_RECORD)
             });
         }
         writes.extend(self.puts.iter().map(|put| Write {

@@ -113,7 +113,7 @@ impl Object {
         for _ in 0..CONFLICT_RETRIES {
             let view = self.view()?;
             let header = self.look(Some(&*view), HEADER)?.map_or(Epoch::ZERO, |record| record.version);
-            let mut plan = Plan { header, ..Plan::default() };
+            let mut plan = Plan { header: Some(header), ..Plan::default() };
             for prefix in &prefixes {
                 let found = plan.deletes.len();
                 let end = KeyRange::prefix_end(prefix);

@@ -37,15 +37,6 @@ pub(super) enum Held {
     Hole,
 }
 
-/// What reading a range took.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Effort {
-    /// Extents that were looked at.
-    pub(super) extents: usize,
-    /// Bytes that were asked for.
-    pub(super) bytes: u64,
-}
-
 /// Bytes of a segment that are wanted, and where to.
 struct Wanted {
     extent: Extent,
@@ -116,7 +107,8 @@ impl Extents {
             }
             at = records.end;
             let bytes = place(records.start)..place(records.end);
-            let skipped = (records.start - self.found[*extent].0.start) * record_bytes;
+            // Of a hole, that may be more bytes than there are numbers.
+            let skipped = (records.start - self.found[*extent].0.start).saturating_mul(record_bytes);
             match &self.held[*extent] {
                 Held::Hole => {
                     into[bytes].fill(0);
@@ -234,9 +226,7 @@ impl Object {
             let pieces = visible(&extents.found, range);
             match extents.fill(segments, header.record_bytes, range, &pieces, into, holes) {
                 Ok(()) => {
-                    let effort = Effort { extents: extents.found.len(), bytes: into.len() as u64 };
-                    drop(extents);
-                    self.merge_after_read(akey, header, range, effort);
+                    self.merge_after_read(akey, header, range, extents.found);
                     return Ok(());
                 }
                 // The bytes have moved; the view knows where to.

@@ -31,6 +31,7 @@ use std::ops::Range;
 use millpond_core::{Error, ErrorKind, Result};
 
 use super::{
+    bugs::ObjectBug,
     id::ObjectKind,
     key::{ObjectKey, encoded_length},
 };
@@ -108,6 +109,7 @@ pub(super) fn level(length: u64) -> u8 {
 pub(super) fn first_start(level: u8, record: u64) -> u64 {
     match level {
         LEVEL_MAX.. => 0,
+        level if ObjectBug::SearchTooShort.is_planted() => record.saturating_sub((1 << level) / 2),
         level => record.saturating_sub((1 << level) - 1),
     }
 }

@@ -252,11 +252,12 @@ impl ObjectUpdate {
             // the commit asks for it.
             let has_conditions = !self.conditions.is_empty() || self.truncated.is_some();
             let view = if has_conditions { Some(object.view()?) } else { None };
-            let mut plan = Plan { header: object.header(view.as_deref())?, ..Plan::default() };
-            let mut written = Vec::new();
+            let mut plan = Plan::default();
+            let (mut written, mut is_anchored) = (Vec::new(), true);
             for (akey, change) in &self.changes {
                 match change {
                     Change::Single { record, extents } => {
+                        is_anchored = false;
                         // Something in the way is looked for once a conflict has shown that there is some.
                         if attempt > 0 || has_conditions {
                             self.check_no_array(view.as_deref(), akey)?;
@@ -266,7 +267,8 @@ impl ObjectUpdate {
                         plan.puts.push(Put { sort, value: Cow::Borrowed(record), extents });
                     }
                     Change::Array(array) => {
-                        written.extend(self.plan_array(&mut plan, view.as_deref(), akey, array)?)
+                        is_anchored &=
+                            self.plan_array(&mut plan, view.as_deref(), akey, array, &mut written)?;
                     }
                 }
             }
@@ -277,9 +279,12 @@ impl ObjectUpdate {
             if plan.is_empty() {
                 return Ok(Applied::Done(Vec::new()));
             }
+            if !is_anchored || has_conditions {
+                plan.header = Some(object.header(view.as_deref())?);
+            }
             match plan.commit(object)? {
                 Outcome::Committed { epoch, existed } => {
-                    if plan.header == Epoch::ZERO {
+                    if plan.header == Some(Epoch::ZERO) {
                         object.remember_header(epoch);
                     }
                     for Written { akey, header } in written {
@@ -300,14 +305,16 @@ impl ObjectUpdate {
         }
     }
 
-    /// Answers the array's header, if it is written.
+    /// Adds what happens to an array, and its header if that is written; answers whether there is
+    /// such an array already.
     fn plan_array<'a>(
         &'a self,
         plan: &mut Plan<'a>,
         view: Option<&dyn View>,
         akey: &'a [u8],
         change: &'a ArrayChange,
-    ) -> Result<Option<Written<'a>>> {
+        written: &mut Vec<Written<'a>>,
+    ) -> Result<bool> {
         let object = &self.object;
         let array_key = records::array_key(akey);
         let known = object.array(view, akey, &array_key)?;
@@ -331,17 +338,16 @@ impl ObjectUpdate {
                     Some(record_bytes) => ArrayHeader { record_bytes, levels: 0 },
                     None => {
                         plan.unchanged.push((Cow::Owned(array_key), Epoch::ZERO));
-                        return Ok(None);
+                        return Ok(false);
                     }
                 }
             }
         };
         wanted.levels |= change.levels;
-        let mut written = None;
         if known.is_none_or(|(header, _)| header != wanted) {
             let value = Cow::Owned(wanted.encode());
             plan.puts.push(Put { sort: Cow::Owned(array_key.clone()), value, extents: &[] });
-            written = Some(Written { akey, header: wanted });
+            written.push(Written { akey, header: wanted });
         }
         plan.unchanged.push((Cow::Owned(array_key), known.map_or(Epoch::ZERO, |(_, version)| version)));
         plan.puts.extend(change.puts.iter().map(|put| Put {
@@ -349,7 +355,7 @@ impl ObjectUpdate {
             value: Cow::Borrowed(&put.value),
             extents: &put.extents,
         }));
-        Ok(written)
+        Ok(known.is_some())
     }
 
     /// Decides the conditions in a view, and asks that what decided them stay as it is.

@@ -2,13 +2,14 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use millpond_core::{Durability, Epoch, Extent, Outcome, Result};
+use millpond_core::{Direction, Durability, Epoch, Extent, Outcome, Result};
 
 use super::{
     super::{
         Object,
+        bugs::ObjectBug,
         extent::{self, Content},
-        plan::{Plan, Put},
+        plan::{Plan, Put, Untouched},
         read::Extents,
         records::{self, ArrayHeader},
     },
@@ -21,8 +22,6 @@ use crate::value::{Applied, LongValues};
 pub(super) struct Window<'a> {
     pub(super) object: &'a Object,
     pub(super) akey: &'a [u8],
-    /// The version of the object's header.
-    pub(super) object_header: Epoch,
     pub(super) header: ArrayHeader,
     /// The version of the array's header.
     pub(super) version: Epoch,
@@ -39,6 +38,35 @@ struct Coming {
 struct Going {
     sort: Vec<u8>,
     version: Epoch,
+}
+
+impl Object {
+    /// Takes levels out of an array's header that hold no extent any more, so that nobody looks for
+    /// one among what is left of those that went.
+    pub(super) fn drop_levels(&self, akey: &[u8]) -> Result<()> {
+        let view = self.view()?;
+        let array_key = records::array_key(akey);
+        let Some((header, version)) = self.array(Some(&*view), akey, &array_key)? else { return Ok(()) };
+        let mut plan = Plan { durability: Some(Durability::Async), ..Plan::default() };
+        let mut levels = header.levels;
+        for level in header.each_level() {
+            let (start, end) = (records::level_key(akey, level, 0), records::level_end(akey, level));
+            if !view.scan(self.range(&start, Some(&end)), Direction::Forward)?.advance()? {
+                levels &= !(1 << level);
+                plan.untouched.push(Untouched { start, end: Some(end), since: view.epoch() });
+            }
+        }
+        if levels == header.levels {
+            return Ok(());
+        }
+        let value = Cow::Owned(ArrayHeader { levels, ..header }.encode());
+        plan.unchanged.push((Cow::Borrowed(&array_key), version));
+        plan.puts.push(Put { sort: Cow::Borrowed(&array_key), value, extents: &[] });
+        // Whoever was faster needs the level.
+        plan.commit(self)?;
+        self.arrays().remove(akey);
+        Ok(())
+    }
 }
 
 impl Window<'_> {
@@ -79,7 +107,8 @@ impl Window<'_> {
         let container = self.object.container();
         let length = run.records.end - run.records.start;
         let sort = records::extent_key(self.akey, run.records.start, length);
-        let encode = |content| extent::encode(content, Some(run.stamp.epoch), run.stamp.sequence);
+        let epoch = (!ObjectBug::MergeAsOfNow.is_planted()).then_some(run.stamp.epoch);
+        let encode = |content| extent::encode(content, epoch, run.stamp.sequence);
         if run.is_hole {
             return Ok(Coming { sort, value: encode(Content::Hole), extents: Vec::new() });
         }
@@ -99,8 +128,7 @@ impl Window<'_> {
         let come: HashSet<&[u8]> = comes.iter().map(|coming| &coming.sort[..]).collect();
         let array_key = records::array_key(self.akey);
         // A merge that is lost in a crash is made again.
-        let mut plan =
-            Plan { header: self.object_header, durability: Some(Durability::Async), ..Plan::default() };
+        let mut plan = Plan { durability: Some(Durability::Async), ..Plan::default() };
         plan.unchanged.push((Cow::Borrowed(&array_key), self.version));
         plan.unchanged.extend(goes.iter().map(|going| (Cow::Borrowed(&going.sort[..]), going.version)));
         if levels != self.header.levels {

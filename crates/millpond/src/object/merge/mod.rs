@@ -18,6 +18,7 @@ mod commit;
 mod outline;
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     sync::{
         Mutex, PoisonError,
@@ -31,7 +32,8 @@ use self::{commit::Window, outline::Outline};
 use super::{
     Anchor, Object,
     anchor::ListOf,
-    read::{Effort, Extents},
+    extent::Stamp,
+    read::Extents,
     records::{self, ArrayHeader},
 };
 use crate::{container::Container, value::MOVED_RETRIES};
@@ -42,12 +44,11 @@ const WINDOW_BYTES: u64 = 1 << 20;
 /// Extents of a window beyond which it is merged in halves.
 const WINDOW_EXTENTS_MAX: usize = 100_000;
 
-/// Extents that a reader has to meet at least, each with less than so many bytes of what it asked for.
-const READ_EXTENTS: usize = 64;
-const READ_BYTES: u64 = 32 << 10;
+/// Extents that a reader has to meet in a window.
+const READ_EXTENTS: usize = 32;
 
 /// Windows that one reader merges at most.
-const READ_WINDOWS: usize = 8;
+const READ_WINDOWS: usize = 64;
 
 /// New extents after which a writer makes a step, and how many that step looks at.
 const WRITE_EXTENTS: u64 = 1024;
@@ -56,14 +57,18 @@ const STEP_EXTENTS: usize = 2048;
 /// Occasions that pass after a merge met another writer, failed, or had nothing to do.
 const REST: u64 = 16;
 
+/// Who merges by the way.
+const WRITER: usize = 0;
+const READER: usize = 1;
+
 /// What a handle knows of its merges.
 #[derive(Default)]
 pub(super) struct MergeState {
     busy: AtomicBool,
     /// Extents that came since a writer merged.
     fresh: AtomicU64,
-    /// Occasions that are still to pass.
-    rest: AtomicU64,
+    /// Occasions that are still to pass: a writer's, and a reader's.
+    rests: [AtomicU64; 2],
     /// Where the next step of a writer begins.
     at: Mutex<(Vec<u8>, u64)>,
 }
@@ -111,26 +116,41 @@ impl Object {
                     &mut usize::MAX.clone(),
                     &mut merged,
                 )?;
+                self.drop_levels(&akey)?;
             }
         }
         Ok(merged)
     }
 
-    /// A range was read: merges it, if that took more than it should.
+    /// A range was read, and these extents were met: merges the windows in which there are many.
     pub(super) fn merge_after_read(
         &self,
         akey: &[u8],
         header: ArrayHeader,
         range: &Range<u64>,
-        effort: Effort,
+        found: Vec<(Range<u64>, Stamp)>,
     ) {
-        if effort.extents < READ_EXTENTS || effort.bytes / effort.extents as u64 >= READ_BYTES {
+        let width = width_of(header);
+        // What is read a little at a time is as well off with small extents.
+        if found.len() < READ_EXTENTS || range.end - range.start < width / 4 {
             return;
         }
-        let windows = (WINDOW_BYTES / header.record_bytes).max(1).saturating_mul(READ_WINDOWS as u64);
-        let range = range.start..range.end.min(range.start.saturating_add(windows));
-        self.merge_by_the_way(|merged| {
-            self.merge_array(akey, &range, Worth::Anything, &mut usize::MAX.clone(), merged).map(drop)
+        let mut met: BTreeMap<u64, usize> = BTreeMap::new();
+        for (records, _) in found {
+            *met.entry(records.start / width).or_default() += 1;
+        }
+        let dense = met.into_iter().filter(|(_, met)| *met >= READ_EXTENTS).map(|(window, _)| window);
+        let dense: Vec<u64> = dense.take(READ_WINDOWS).collect();
+        if dense.is_empty() {
+            return;
+        }
+        self.merge_by_the_way(READER, |merged| {
+            for window in dense {
+                let start = window * width;
+                let end = start.saturating_add(width);
+                self.merge_window(start..end, width, akey, Worth::Anything, &mut usize::MAX.clone(), merged)?;
+            }
+            self.drop_levels(akey)
         });
     }
 
@@ -141,7 +161,7 @@ impl Object {
             return;
         }
         state.fresh.store(0, Ordering::Relaxed);
-        self.merge_by_the_way(|merged| {
+        self.merge_by_the_way(WRITER, |merged| {
             let mut at = state.at.lock().unwrap_or_else(PoisonError::into_inner);
             if at.0 != akey {
                 *at = (akey.to_vec(), 0);
@@ -153,19 +173,19 @@ impl Object {
     }
 
     /// Merges beside something else, which it must not fail.
-    fn merge_by_the_way(&self, merge: impl FnOnce(&mut Merged) -> Result<()>) {
+    fn merge_by_the_way(&self, who: usize, merge: impl FnOnce(&mut Merged) -> Result<()>) {
         let (container, state) = (self.container(), &self.inner.merge);
         if container.is_scoped() || container.is_read_only() {
             return;
         }
-        let rested =
-            state.rest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |rest| rest.checked_sub(1));
+        let rest = &state.rests[who];
+        let rested = rest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |rest| rest.checked_sub(1));
         if rested.is_ok() || state.busy.swap(true, Ordering::Acquire) {
             return;
         }
         let mut merged = Merged::default();
         if merge(&mut merged).is_err() || merged.conflicts > 0 || merged.removed == 0 {
-            state.rest.store(REST, Ordering::Relaxed);
+            rest.store(REST, Ordering::Relaxed);
         }
         state.busy.store(false, Ordering::Release);
     }
@@ -185,8 +205,9 @@ impl Object {
             let view = self.view()?;
             let array_key = records::array_key(akey);
             let Some((header, _)) = self.array(Some(&*view), akey, &array_key)? else { return Ok(0) };
-            let width = (WINDOW_BYTES / header.record_bytes).max(1);
-            let Some(start) = self.next_record(&*view, akey, header, at)? else { return Ok(0) };
+            let width = width_of(header);
+            // What begins before, its own window has seen to.
+            let Some(start) = self.next_start(&*view, akey, header, at)? else { return Ok(0) };
             let start = start - start % width;
             at = start.saturating_add(width);
             self.merge_window(start..at, width, akey, worth, left, merged)?;
@@ -195,21 +216,6 @@ impl Object {
             }
         }
         Ok(if at < range.end { at } else { 0 })
-    }
-
-    /// The first record from `from` on that some extent holds.
-    fn next_record(
-        &self,
-        view: &dyn View,
-        akey: &[u8],
-        header: ArrayHeader,
-        from: u64,
-    ) -> Result<Option<u64>> {
-        let here = Extents::collect(self, view, akey, header, &(from..from.saturating_add(1)))?;
-        match here.found.is_empty() {
-            false => Ok(Some(from)),
-            true => self.next_start(view, akey, header, from),
-        }
     }
 
     /// Extents of more than `width` records that begin in a range: no window holds one.
@@ -296,10 +302,14 @@ impl Object {
         if !outline.is_worth(worth) {
             return Ok(None);
         }
-        let window =
-            Window { object: self, akey, object_header: self.header(Some(&*view))?, header, version };
+        let window = Window { object: self, akey, header, version };
         window.commit(&extents, &outline, merged).map(|()| None)
     }
+}
+
+/// Records of a window.
+fn width_of(header: ArrayHeader) -> u64 {
+    (WINDOW_BYTES / header.record_bytes).max(1)
 }
 
 /// Merges the extents of all arrays of a container.

@@ -83,7 +83,11 @@ impl Outline {
         let stamp = extents.found[piece.extent].1;
         let mut rest = piece.records;
         while !rest.is_empty() {
-            let edge = (rest.start - rest.start % width).saturating_add(width);
+            // A hole costs the same however long it is.
+            let edge = match is_hole {
+                true => rest.end,
+                false => (rest.start - rest.start % width).saturating_add(width),
+            };
             let records = rest.start..rest.end.min(edge);
             rest.start = records.end;
             let part = Piece { records: records.clone(), extent: piece.extent };

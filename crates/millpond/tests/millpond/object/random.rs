@@ -43,6 +43,23 @@ fn an_object_is_maps_and_arrays(scratch: &Scratch) {
     }
 }
 
+/// The test of this test: each of these has to be noticed.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn bugs_are_caught() {
+    use millpond::ObjectBug;
+    for bug in [ObjectBug::IgnoreSequence, ObjectBug::SearchTooShort] {
+        let caught = (1..40).any(|seed| {
+            let scratch = Scratch::memory();
+            let container = scratch.container();
+            let _planted = bug.plant();
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Run::new(&container, seed).run()))
+                .is_err()
+        });
+        assert!(caught, "{bug:?} wasn't noticed");
+    }
+}
+
 /// What happens to an akey in an update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shape {
