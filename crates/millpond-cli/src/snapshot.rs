@@ -29,7 +29,7 @@ Examples:
         container: ContainerName,
         /// Its name; it isn't a number.
         #[arg(value_name = "NAME", required_unless_present = "rule", conflicts_with = "rule")]
-        name: Option<String>,
+        snapshot: Option<String>,
         /// Name it by the time, and destroy older ones made so, as the container's property
         /// snapshot-keep says. For a timer.
         #[arg(long)]
@@ -87,14 +87,16 @@ Examples:
         container: ContainerName,
         /// The snapshot.
         #[arg(value_name = "NAME")]
-        name: String,
+        snapshot: String,
     },
 }
 
 impl SnapshotCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         match self {
-            SnapshotCommand::Create { container, name, .. } => create(&container, name.as_deref(), output),
+            SnapshotCommand::Create { container, snapshot, .. } => {
+                create(&container, snapshot.as_deref(), output)
+            }
             SnapshotCommand::List { container, sizes: false } => {
                 let snapshots = container.read()?.snapshots()?;
                 let shown: Vec<_> = snapshots.iter().map(|snapshot| (snapshot, None)).collect();
@@ -108,7 +110,7 @@ impl SnapshotCommand {
             }
             SnapshotCommand::Destroy { container, names } => destroy(&container, &names, output),
             SnapshotCommand::Diff { container, from, to } => diff(&container, &from, to.as_deref(), output),
-            SnapshotCommand::Rollback { container, name } => rollback(&container, &name, output),
+            SnapshotCommand::Rollback { container, snapshot } => rollback(&container, &snapshot, output),
         }
     }
 }

@@ -9,14 +9,14 @@
 //! whole sum is known here: then it is a put of its eight bytes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::{Arc, PoisonError},
 };
 
 use bytes::Bytes;
 use hashbrown::{HashTable, hash_table};
-use millpond_core::{Epoch, Extent, SegmentId};
+use millpond_core::{Epoch, Extent, RETAINED, SegmentId};
 
 use crate::{
     log::LogPlace,
@@ -40,6 +40,9 @@ pub(crate) struct Tail {
     newest: AtomicU64,
     bulk: RwLock<Vec<BulkRun>>,
     segments: RwLock<BTreeMap<SegmentId, u64>>,
+    /// Keys of records that keep epochs readable, so that nobody has to put the others in order to
+    /// find them.
+    keeping: RwLock<BTreeSet<Bytes>>,
     /// Whether there are bulk runs, to spare readers the lock.
     bulk_count: AtomicUsize,
 }
@@ -271,8 +274,15 @@ impl Tail {
             self.count_segments(extents);
         }
         self.newest.fetch_max(version.epoch.0, Ordering::Release);
+        self.note_keeping(key);
         let first = |version| (version, Replaced::Unknown);
         self.records_mut().put(key.clone(), version, Versions::push, first);
+    }
+
+    fn note_keeping(&self, key: &Bytes) {
+        if key.starts_with(RETAINED) {
+            self.keeping.write().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        }
     }
 
     fn count_segments(&self, extents: &[Extent]) {
@@ -290,6 +300,7 @@ impl Tail {
             if let Change::Put(_, extents) = &change {
                 self.count_segments(extents);
             }
+            self.note_keeping(&key);
             records.put(
                 key,
                 change,
@@ -339,6 +350,17 @@ impl Tail {
     /// Whether records of this tail point to the segment.
     pub(crate) fn points_to(&self, segment: SegmentId) -> bool {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).contains_key(&segment)
+    }
+
+    /// Keys of records that keep epochs readable, or did, those of bulk commits left out.
+    pub(crate) fn keeping(&self) -> BTreeSet<Bytes> {
+        self.keeping.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether any record may begin or cease to keep an epoch readable.
+    pub(crate) fn changes_what_is_kept(&self) -> bool {
+        let is_kept = |bulk: &BulkRun| bulk.run.summary().last_key.as_slice() >= &RETAINED[..];
+        !self.keeping().is_empty() || self.bulk().iter().any(is_kept)
     }
 
     /// How many keys have records.

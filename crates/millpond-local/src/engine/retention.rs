@@ -1,14 +1,19 @@
 //! Which versions of a key a checkpoint or a merge keeps.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    ops::Bound,
+    sync::{Arc, atomic::Ordering},
+};
 
-use millpond_core::{Epoch, ErrorKind, KeyRange, RETAINED, Result};
+use bytes::Bytes;
+use millpond_core::{Epoch, Error, ErrorKind, RETAINED, Result};
 
 use super::Engine;
 use crate::{
     bugs::{Bug, planted},
     control::SLOTS,
-    read::{Epochs, MergeScan, State, concat_bounds},
+    read::State,
     run::Entry,
     tail::{counter_entry, counter_value},
 };
@@ -100,9 +105,8 @@ impl Engine {
             true => state.manifest.retained.clone(),
             false => retained_epochs(state)?,
         };
-        let (start, end) = concat_bounds(&KeyRange::all(RETAINED));
-        let (start, end) = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
-        if state.changed_since(start, end, state.manifest.horizon)? && !planted(Bug::ForgetBeforeSync) {
+        let newest = state.newest_tail();
+        if newest.changes_what_is_kept() && !planted(Bug::ForgetBeforeSync) {
             // Was one let go? What it kept must not go before that is durable.
             self.sync_to(self.applied.load(Ordering::Acquire))?;
         }
@@ -140,24 +144,44 @@ impl Engine {
 }
 
 /// The epochs that records keep, ascending, as of the newest record of the state.
-pub(super) fn retained_epochs(state: &Arc<State>) -> Result<Vec<Epoch>> {
-    let (start, end) = concat_bounds(&KeyRange::all(RETAINED));
-    let epochs = Epochs::at(state.epoch());
-    let scan = MergeScan::new(state, start, end, epochs, false, RETAINED.len());
-    let mut scan = scan.in_spite_of_losses();
+pub(super) fn retained_epochs(state: &State) -> Result<Vec<Epoch>> {
+    let mut keys: BTreeSet<Bytes> = state.tails.iter().flat_map(|tail| tail.keeping()).collect();
     let mut retained = Vec::new();
-    loop {
-        match scan.next_version() {
-            Ok(Some((epoch, true))) => retained.push(epoch),
-            Ok(Some((_, false))) => {}
-            Ok(None) => break,
-            // What can't be read was in a run, and so it was known when that was written.
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                retained.extend_from_slice(&state.manifest.retained);
+    // What can't be read was in a run, and so it was known when that was written.
+    let mut unless_damaged = |error: Error| match error.kind() {
+        ErrorKind::Corrupt => {
+            retained.extend_from_slice(&state.manifest.retained);
+            Ok(())
+        }
+        _ => Err(error),
+    };
+    let bulk: Vec<_> = state.tails.iter().flat_map(|tail| tail.bulk()).collect();
+    for run in state.runs.iter().chain(bulk.iter().map(|bulk| &bulk.run)) {
+        if run.summary().last_key.as_slice() < &RETAINED[..] {
+            continue;
+        }
+        let mut cursor = run.cursor();
+        let mut there = cursor.seek(Bound::Included(RETAINED));
+        loop {
+            match there {
+                Ok(true) if cursor.key().starts_with(RETAINED) => {
+                    keys.insert(Bytes::copy_from_slice(cursor.key()));
+                }
+                Ok(_) => break,
+                Err(error) => unless_damaged(error)?,
             }
-            Err(error) => return Err(error),
+            there = cursor.next();
         }
     }
+    let mut kept = Vec::with_capacity(keys.len());
+    for key in keys {
+        match state.newest(&key) {
+            Ok(newest) if newest.exists => kept.push(newest.epoch),
+            Ok(_) => {}
+            Err(error) => unless_damaged(error)?,
+        }
+    }
+    retained.append(&mut kept);
     retained.sort_unstable();
     retained.dedup();
     Ok(retained)

@@ -386,18 +386,6 @@ impl MergeScan {
         self.damaged
     }
 
-    /// Goes to the next key that has any version, and answers its epoch and whether it exists in it,
-    /// readable or not.
-    pub(crate) fn next_version(&mut self) -> Result<Option<(Epoch, bool)>> {
-        Ok(match (self.step()?, self.best) {
-            (true, Some(best)) => {
-                let best = &self.sources[best];
-                Some((best.epoch(), !matches!(best.entry(), EntryRef::Tombstone)))
-            }
-            _ => None,
-        })
-    }
-
     /// Goes to the next key that has any version; false at the end.
     fn step(&mut self) -> Result<bool> {
         self.best = None;
