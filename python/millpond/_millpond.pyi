@@ -12,14 +12,18 @@ from typing_extensions import Buffer, TypeVar
 
 from ._info import CheckReport, ContainerInfo, ContainerSummary, PoolInfo, PoolSummary
 from ._streams import ValueReader, ValueWriter
+from ._watch import Watch
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties
 
 __all__ = [
+    "Change",
     "Container",
     "Dict",
     "DictIterator",
     "DictRange",
+    "NativeCommit",
     "NativeReader",
+    "NativeWatch",
     "NativeWriter",
     "Pool",
     "Transaction",
@@ -744,7 +748,8 @@ class Change:
 class NativeCommit:
     """The native half of :class:`millpond.Commit`."""
 
-    epoch: int
+    @property
+    def epoch(self) -> int: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> Change: ...
 

@@ -3,8 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Extent, Index, Key, Outcome, Record, Result, SegmentWriter, Segments,
-    Statistics, Store, View,
+    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
+    Segments, Statistics, Store, View, Watch, WatchOptions,
 };
 
 use crate::{
@@ -52,6 +52,14 @@ impl Index for RadosStore {
 
     fn retain(&self, epochs: &[Epoch]) -> Result<()> {
         index::retain(&self.container, epochs)
+    }
+
+    /// The log of batches names what they superseded, and not what they wrote.
+    fn watch(&self, _: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
+        Err(Error::new(
+            ErrorKind::NotSupported,
+            "a container on a Ceph cluster can't be watched, since its log doesn't say what commits wrote; compare states instead",
+        ))
     }
 }
 

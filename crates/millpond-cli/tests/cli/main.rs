@@ -12,3 +12,4 @@ mod health;
 mod output;
 mod pool;
 mod transfer;
+mod watch;
