@@ -21,15 +21,19 @@ from ._info import (
 )
 from ._streams import ValueReader, ValueWriter
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
+from ._watch import Watch
 
 __all__ = [
+    "Change",
     "Container",
     "Dict",
     "DictIterator",
     "DictRange",
     "DiffIterator",
     "Difference",
+    "NativeCommit",
     "NativeReader",
+    "NativeWatch",
     "NativeWriter",
     "Pool",
     "Transaction",
@@ -872,7 +876,8 @@ class Change:
 class NativeCommit:
     """The native half of :class:`millpond.Commit`."""
 
-    epoch: int
+    @property
+    def epoch(self) -> int: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> Change: ...
 

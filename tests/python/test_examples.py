@@ -53,3 +53,30 @@ def test_json_example() -> None:
         assert f"{len(rates) + len(currencies) + 1} keys" in answers
         assert currencies["EUR"]["name_plural"] in answers
         assert "XYZ: no such currency" in answers
+
+
+def test_a_consumer_plots_each_step_though_it_is_killed(tmp_path: Path) -> None:
+    millpond.Pool.create("lab").create_container("results").close()
+    program = str(EXAMPLES / "producer_consumer.py")
+    plots, steps = tmp_path / "plots", 12
+
+    def part(name: str, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, program, name, "lab/results", *arguments, "--steps", str(steps)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def pictures() -> list[str]:
+        return sorted(path.name for path in plots.glob("step-*.png"))
+
+    with part("consume", str(plots)) as consumer:
+        assert consumer.stdout is not None and consumer.stdout.readline() == "watching\n"
+        with part("produce") as producer:
+            consumer.stdout.readline()
+            consumer.kill()
+        assert producer.returncode == 0
+    assert len(pictures()) >= 1
+    with part("consume", str(plots)) as consumer:
+        assert consumer.wait(timeout=60) == 0
+    assert pictures() == [f"step-{step:06}.png" for step in range(steps)]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.glob("*.png"))
+    answers = run("producer_consumer.py", "run", "lab/results", str(tmp_path / "more"), "--steps", "3")
+    assert "3 steps were plotted" in answers

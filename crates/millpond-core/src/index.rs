@@ -69,8 +69,7 @@ pub trait Index: Send + Sync {
     /// # Errors
     /// `Lagged` where what follows on the epoch to begin after is no longer kept; `NotSupported` where
     /// the backend keeps no record of its commits.
-    fn watch(&self, options: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
-        let _ = options;
+    fn watch(&self, _: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
         Err(Error::new(
             ErrorKind::NotSupported,
             "this backend can't tell of its commits; compare states instead",

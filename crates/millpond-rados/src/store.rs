@@ -3,8 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Extent, Index, Key, Outcome, Record, Result, SegmentWriter, Segments,
-    Statistics, Store, View,
+    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
+    Segments, Statistics, Store, View, Watch, WatchOptions,
 };
 
 use crate::{
@@ -48,6 +48,14 @@ impl Index for RadosStore {
     /// What a cluster has acknowledged is durable on every replica.
     fn flush(&self) -> Result<Epoch> {
         self.epoch()
+    }
+
+    /// The log of batches names what they superseded, and not what they wrote.
+    fn watch(&self, _: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
+        Err(Error::new(
+            ErrorKind::NotSupported,
+            "a container on a Ceph cluster can't be watched, since its log doesn't say what commits wrote; compare states instead",
+        ))
     }
 }
 

@@ -13,3 +13,4 @@ mod output;
 mod pool;
 mod snapshot;
 mod transfer;
+mod watch;

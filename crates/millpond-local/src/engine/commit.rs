@@ -144,8 +144,6 @@ impl Engine {
             }
             ((), true)
         });
-        // Not before the lock is free: whoever watches has nothing to do with it.
-        self.control.ring();
         for pending in group {
             if !pending.done.load(Ordering::Acquire) {
                 let error = match &failure {
@@ -173,9 +171,13 @@ impl Engine {
         }
         let (result, is_sound) = work(&guard, &mut applier);
         drop(applier);
-        if !is_sound {
+        if is_sound {
+            drop(guard);
+        } else {
             guard.abandon();
         }
+        // Not before the lock is free: whoever watches has nothing to do with it.
+        self.control.ring();
         Ok(result)
     }
 

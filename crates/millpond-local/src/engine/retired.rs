@@ -36,6 +36,7 @@ use crate::{
     manifest::{Manifest, RetiredLog},
     read::{State, into_record, with_key},
     run::RunId,
+    sync::atomic::fence,
     tail::Tail,
 };
 
@@ -69,6 +70,8 @@ impl Engine {
             return Ok(Needs { file: u64::MAX, after: Epoch::MAX });
         }
         self.clear_dead_slots()?;
+        // The manifest is in its place before the slots are looked at.
+        fence(Ordering::SeqCst);
         let mut file = u64::MAX;
         for slot in self.control.slots() {
             if slot.serial.load(Ordering::SeqCst) != 0 {

@@ -12,6 +12,7 @@ use crate::{
     engine::{Engine, lock},
     log::LogReader,
     manifest::Manifest,
+    sync::atomic::fence,
 };
 
 /// How often to begin anew because what was there is gone.
@@ -48,6 +49,8 @@ impl Engine {
         loop {
             let oldest = Manifest::load(&self.media, &self.dir, self.container)?.first_log();
             pin.move_to(self, oldest);
+            // What the slot says is there before the manifest is looked at.
+            fence(Ordering::SeqCst);
             if Manifest::load(&self.media, &self.dir, self.container)?.first_log() <= oldest {
                 return Ok(oldest);
             }
