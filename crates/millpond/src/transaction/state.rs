@@ -87,7 +87,13 @@ impl State {
     /// # Errors
     /// `Closed` once it has ended, `Forked` in a child of the process that began it.
     pub(super) fn check(&self) -> Result<()> {
+        self.check_here()?;
         self.lock().base.as_ref().map(drop).ok_or_else(ended)
+    }
+
+    /// Asked before anything is locked: in a child, whoever holds the lock may not be there to let go.
+    fn check_here(&self) -> Result<()> {
+        self.maker.check("a transaction")
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {
@@ -110,6 +116,7 @@ impl State {
 
     /// Begins a view of what the transaction sees now.
     pub(super) fn open_view(&self) -> Result<(Arc<dyn View>, u64)> {
+        self.check_here()?;
         let mut inner = self.lock();
         let base = self.shown(inner.base.clone().ok_or_else(ended)?)?;
         Ok((base, inner.buffer.open_view()))
@@ -125,6 +132,7 @@ impl State {
 
     /// The newest record of a key, as a view would answer it.
     pub(super) fn get(self: &Arc<Self>, key: Key<'_>) -> Result<Option<Record>> {
+        self.check_here()?;
         let inner = self.lock();
         let base = self.shown(inner.base.clone().ok_or_else(ended)?)?;
         let is_own = key.with_concat(|key| inner.buffer.concerns(key));
@@ -144,11 +152,14 @@ impl State {
     }
 
     pub(super) fn close_view(&self, number: u64) {
-        self.lock().buffer.close_view(number);
+        if self.maker.is_here() {
+            self.lock().buffer.close_view(number);
+        }
     }
 
     /// What the transaction did to a key, as of `number`.
     pub(super) fn own(&self, key: Key<'_>, number: u64) -> Result<Option<Version>> {
+        self.check_here()?;
         let inner = self.lock();
         if inner.buffer.is_empty() {
             return Ok(None);
@@ -219,7 +230,6 @@ impl State {
     /// What a commit through a handle of the transaction does: it is checked against what the
     /// transaction sees, and waits with the others.
     pub(super) fn write(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Outcome> {
-        self.maker.check("a transaction")?;
         self.check_writable()?;
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let view = TransactionView::new(Arc::clone(self))?;
@@ -299,7 +309,7 @@ impl State {
     /// # Errors
     /// `Conflict` when something that was read has changed.
     pub(super) fn commit(&self) -> Result<Epoch> {
-        self.maker.check("a transaction")?;
+        self.check_here()?;
         let mut inner = self.lock();
         // Kept until the commit has returned.
         let base = inner.base.take().ok_or_else(ended)?;
@@ -367,16 +377,15 @@ impl State {
 
     /// Gives up what was written.
     pub(super) fn abort(&self) {
+        if !self.maker.is_here() {
+            return self.writers.forget();
+        }
         let mut inner = self.lock();
         if inner.base.take().is_some() {
             inner.buffer = Buffer::default();
             inner.reads = Reads::default();
             drop(inner);
-            if self.maker.is_here() {
-                self.writers.abandon();
-            } else {
-                self.writers.forget();
-            }
+            self.writers.abandon();
         }
     }
 }

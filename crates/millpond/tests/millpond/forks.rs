@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use millpond::{Dict, Error, ErrorKind};
+use millpond::{Dict, Error, ErrorKind, TransactionOptions};
 
 use crate::scratch::{Scratch, noise};
 
@@ -35,7 +35,11 @@ fn dict(scratch: &Scratch) -> Dict {
     scratch.container().create_dict("d").expect("created")
 }
 
-on_every_backend!(a_writer_stays_in_its_process, a_batch_stays_in_its_process);
+on_every_backend!(
+    a_writer_stays_in_its_process,
+    a_batch_stays_in_its_process,
+    a_transaction_stays_in_its_process,
+);
 
 fn a_writer_stays_in_its_process(scratch: &Scratch) {
     let dict = dict(scratch);
@@ -67,4 +71,32 @@ fn a_batch_stays_in_its_process(scratch: &Scratch) {
     batch.take().expect("the child had a copy").commit().expect("committed");
     assert_eq!(dict.get(b"long").expect("read").expect("there"), value);
     assert_eq!(dict.len().expect("counted"), 2);
+}
+
+fn a_transaction_stays_in_its_process(scratch: &Scratch) {
+    let dict = dict(scratch);
+    dict.put(b"old", b"value").expect("put");
+    let long = noise(7, 3_000_000);
+    let mut tx = Some(dict.container().begin(TransactionOptions::default()).expect("begun"));
+    let within = dict.within(tx.as_ref().expect("a transaction")).expect("the same container");
+    within.put(b"short", b"value").expect("put");
+    within.put(b"long", &long).expect("put");
+    let mut entries = within.iter().expect("begun");
+    for key in ["old", "short", "long", "absent"] {
+        assert!(is_refused_in_child(|| within.get(key.as_bytes())), "{key}");
+        assert!(is_refused_in_child(|| within.get_many(&[key])), "{key}");
+    }
+    assert!(is_refused_in_child(|| within.len()));
+    assert!(is_refused_in_child(|| within.iter().map(drop)));
+    assert!(is_refused_in_child(|| entries.next().expect("an answer")));
+    assert!(is_refused_in_child(|| within.put(b"more", b"value")));
+    assert!(is_refused_in_child(|| tx.take().expect("a transaction").commit()));
+    assert!(is_refused_in_child(|| {
+        drop(tx.take());
+        within.get(b"old")
+    }));
+    assert_eq!(entries.count(), 3);
+    tx.take().expect("the child had a copy").commit().expect("committed");
+    assert_eq!(dict.get(b"long").expect("read").expect("there"), long);
+    assert_eq!(dict.len().expect("counted"), 3);
 }

@@ -3,6 +3,7 @@
 #[macro_use]
 mod scratch;
 mod serializability;
+mod transaction_reads;
 mod transactions;
 
 mod attacks;

@@ -18,19 +18,17 @@ on_every_backend!(
     long_values_take_part,
     a_view_of_a_transaction_never_changes,
     one_that_has_ended_says_so,
-    what_is_read_while_it_ends_is_right_or_refused,
-    what_it_destroyed_is_gone_for_it,
     an_error_of_the_body_aborts,
     it_gives_up_after_many_conflicts,
     threads_lose_no_update,
     there_is_no_limit_of_writes,
 );
 
-fn begin(container: &Container) -> Transaction {
+pub fn begin(container: &Container) -> Transaction {
     container.begin(TransactionOptions::default()).expect("begun")
 }
 
-fn keys(dict: &Dict) -> Vec<Vec<u8>> {
+pub fn keys(dict: &Dict) -> Vec<Vec<u8>> {
     let entries = dict.range(DictRange::default()).expect("begun");
     entries.keys_only().map(|key| key.expect("read").to_vec()).collect()
 }
@@ -270,54 +268,6 @@ fn one_that_has_ended_says_so(scratch: &Scratch) {
     refused(within.get(b"k"), ErrorKind::Closed, "ended");
     refused(within.put(b"k", b"v"), ErrorKind::Closed, "ended");
     refused(entries.next().expect("an answer"), ErrorKind::Closed, "ended");
-}
-
-/// A commit looks at what was read before it: nothing must be answered behind its back, and least of all
-/// what was there before the transaction's own write.
-fn what_is_read_while_it_ends_is_right_or_refused(scratch: &Scratch) {
-    let container = scratch.container();
-    let dict = container.create_dict("d").expect("created");
-    for round in 0..300 {
-        dict.put_many([("a", "old"), ("b", "old")]).expect("put");
-        let tx = begin(&container);
-        let within = dict.within(&tx).expect("the same container");
-        within.put_many([("a", "new"), ("b", "new")]).expect("put");
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                loop {
-                    let read = match round % 3 {
-                        0 => within.get(b"a"),
-                        1 => within.get_many(&["a"]).map(|mut values| values.remove(0)),
-                        _ => within.iter().and_then(|mut entries| {
-                            entries.next().transpose().map(|entry| entry.map(|(_, value)| value))
-                        }),
-                    };
-                    match read {
-                        Ok(value) => assert_eq!(value.as_deref(), Some(&b"new"[..]), "round {round}"),
-                        Err(error) => return refused::<()>(Err(error), ErrorKind::Closed, "ended"),
-                    }
-                }
-            });
-            std::thread::sleep(std::time::Duration::from_micros(round % 50));
-            tx.commit().expect("no conflict");
-            reader.join().expect("no panic");
-        });
-    }
-}
-
-fn what_it_destroyed_is_gone_for_it(scratch: &Scratch) {
-    let container = scratch.container();
-    let dict = container.create_dict("d").expect("created");
-    dict.put(b"k", b"v").expect("put");
-    let tx = begin(&container);
-    let within = dict.within(&tx).expect("the same container");
-    assert!(within.contains(b"k").expect("asked"));
-    tx.container().destroy_dict("d").expect("destroyed");
-    refused(within.get(b"k"), ErrorKind::NotFound, "destroyed");
-    refused(within.contains(b"k"), ErrorKind::NotFound, "destroyed");
-    refused(within.value_length(b"k"), ErrorKind::NotFound, "destroyed");
-    refused(within.len(), ErrorKind::NotFound, "destroyed");
-    assert!(dict.contains(b"k").expect("asked"), "it isn't committed");
 }
 
 fn an_error_of_the_body_aborts(scratch: &Scratch) {

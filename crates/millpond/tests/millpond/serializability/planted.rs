@@ -4,9 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use millpond::bugs::{Bug, plant};
+use millpond_local::bugs as engine;
 use millpond_testkit::history::transactions::Phenomenon;
 
-use super::{capacity::most_seen, threads};
+use super::{capacity::most_seen, power_cuts, threads};
 use crate::scratch::Scratch;
 
 /// Histories that are made until it is found.
@@ -75,4 +76,23 @@ fn counts_that_are_not_asked_for_again() {
     let found =
         (1..=TRIES).any(|seed| most_seen(&Scratch::memory(), seed, 30, || plant(Bug::LoseUpdates)) > 5);
     assert!(found, "there was always room");
+}
+
+/// Whether the bank finds that something is wrong, on some seed.
+fn bank_finds(plants: impl Fn() -> Box<dyn std::any::Any>) -> bool {
+    (1..=40).any(|seed| {
+        let _planted = plants();
+        catch_unwind(|| power_cuts::run(seed)).is_err()
+    })
+}
+
+#[test]
+fn transfers_that_are_half_there_after_a_death() {
+    assert!(bank_finds(|| Box::new(plant(Bug::TearCommits))), "each was there whole");
+}
+
+#[test]
+fn transfers_that_are_lost_with_the_power() {
+    let unsynced = || Box::new(engine::plant(engine::Bug::AcknowledgeBeforeLogSync)) as _;
+    assert!(bank_finds(unsynced), "none was lost");
 }

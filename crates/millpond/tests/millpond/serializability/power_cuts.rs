@@ -130,7 +130,8 @@ fn live(machine: &SimMachine, process: &Arc<SimMedia>, random: &mut Random, ledg
     process.kill();
 }
 
-fn run(seed: u64) -> usize {
+/// One run: several lives of the bank. Answers how many transfers are there in the end.
+pub fn run(seed: u64) -> usize {
     let mut random = Random::new(seed);
     let mut machine = SimMachine::new(seed);
     machine.record(false);
