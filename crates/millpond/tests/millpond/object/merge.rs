@@ -56,7 +56,8 @@ fn long_extents_are_merged_with_what_lies_over_them(scratch: &Scratch) {
     let records = 8 << 20;
     for step in 0..60 * test_scale() {
         // Of all lengths up to more than a window, holes among them.
-        let length = 1 + random.below(1 << (3 + random.below(20)));
+        let bits = 3 + random.below(20);
+        let length = 1 + random.below(1 << bits);
         let start = random.below(records - length);
         if step % 5 == 4 {
             object.punch_extents("d", "a", [start..start + length]).expect("punched");
