@@ -25,7 +25,8 @@ pub trait Index: Send + Sync {
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome>;
 
     /// Applies `commit` with `writes` in the place of its own: more of them than memory holds. The
-    /// outcome doesn't say which keys existed.
+    /// outcome doesn't say which keys existed. Each key that is written has to be covered by a
+    /// precondition, by itself or in a range: a change of it by others is a conflict.
     ///
     /// By default they are collected in memory; a backend that can commit them as they come says so
     /// by an implementation of its own.
@@ -106,6 +107,9 @@ pub struct Write<'a> {
 
 /// Writes in the order of their keys, partition and sort key in one piece; each key once.
 pub trait WriteStream {
+    /// At most so many are to come.
+    fn records_max(&self) -> u64;
+
     /// The next write; nothing at the end.
     fn next(&mut self) -> Result<Option<Write<'_>>>;
 }

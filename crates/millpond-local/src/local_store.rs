@@ -14,7 +14,7 @@ use std::{
 
 use millpond_core::{
     At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
-    Segments, Statistics, Store, View, Watch, WatchOptions,
+    Segments, Statistics, Store, View, Watch, WatchOptions, WriteStream,
 };
 use uuid::Uuid;
 
@@ -137,6 +137,10 @@ impl Drop for LocalStore {
 impl Index for LocalStore {
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
         self.writable()?.commit_now(commit)
+    }
+
+    fn commit_stream(&self, commit: &Commit<'_>, writes: &mut dyn WriteStream) -> Result<Outcome> {
+        self.writable()?.commit_stream_now(commit, writes)
     }
 
     fn view(&self, at: At) -> Result<Box<dyn View>> {

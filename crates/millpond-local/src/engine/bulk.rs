@@ -1,8 +1,8 @@
 //! Bulk commits: written as a sorted, synced run first, which their log record only names.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use millpond_core::{Commit, Epoch, Error, Op, Result, SegmentId};
+use millpond_core::{Commit, Epoch, Error, Op, Result, SegmentId, Write};
 
 use super::Engine;
 use crate::{
@@ -22,6 +22,8 @@ pub(super) struct Bulk {
     media: Arc<dyn Media>,
     space: Arc<dyn Space>,
     kept: bool,
+    /// Records, and bytes of segments, that it supersedes, where nobody else knows.
+    pub(super) superseded: (u64, u64),
 }
 
 impl std::fmt::Debug for Bulk {
@@ -51,58 +53,90 @@ impl Drop for Bulk {
     }
 }
 
-impl Engine {
-    /// Writes the puts and deletes of a commit as a run, in the order of their keys.
-    pub(super) fn write_bulk(&self, commit: &Commit<'_>, adds: bool) -> Result<Bulk> {
-        self.ensure_writable()?;
-        let id = RunId(self.new_file_id()?);
-        let path = self.runs_dir().join(id.file_name());
-        let mut order: Vec<_> =
-            commit.writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
-        order.sort_by_key(|write| write.key);
-        let mut writer = RunWriter::create(&self.media, &path, id, self.container, order.len() as u64)?;
-        let mut segments: std::collections::BTreeMap<SegmentId, u64> = Default::default();
-        let mut key = Vec::new();
-        for write in order {
-            key.clear();
-            key.extend_from_slice(write.key.partition);
-            key.extend_from_slice(write.key.sort);
-            let entry = match write.op {
-                Op::Put { value, extents } => {
-                    for extent in extents {
-                        *segments.entry(extent.segment).or_default() += extent.length;
-                    }
-                    EntryRef::Put { value, extents }
+/// A run of a bulk commit that is being written, in the order of its keys.
+pub(super) struct BulkWriter<'a> {
+    engine: &'a Engine,
+    id: RunId,
+    path: PathBuf,
+    writer: RunWriter,
+    /// Bytes that the run names of each segment.
+    segments: BTreeMap<SegmentId, u64>,
+    key: Vec<u8>,
+}
+
+impl<'a> BulkWriter<'a> {
+    /// `records_hint` is how many records to expect.
+    pub(super) fn create(engine: &'a Engine, records_hint: u64) -> Result<Self> {
+        engine.ensure_writable()?;
+        let id = RunId(engine.new_file_id()?);
+        let path = engine.runs_dir().join(id.file_name());
+        let writer = RunWriter::create(&engine.media, &path, id, engine.container, records_hint)?;
+        Ok(Self { engine, id, path, writer, segments: BTreeMap::new(), key: Vec::new() })
+    }
+
+    /// Adds a put or a deletion, behind the ones before it.
+    pub(super) fn add(&mut self, write: &Write<'_>) -> Result<()> {
+        self.key.clear();
+        self.key.extend_from_slice(write.key.partition);
+        self.key.extend_from_slice(write.key.sort);
+        let entry = match write.op {
+            Op::Put { value, extents } => {
+                for extent in extents {
+                    *self.segments.entry(extent.segment).or_default() += extent.length;
                 }
-                Op::Delete | Op::Adjust(_) => EntryRef::Tombstone,
-            };
-            // Its epoch isn't known yet: the record gives it to all of them.
-            writer.add(&key, Epoch::ZERO, entry)?;
-        }
-        self.sync_segments(segments.keys().copied())?;
+                EntryRef::Put { value, extents }
+            }
+            Op::Delete | Op::Adjust(_) => EntryRef::Tombstone,
+        };
+        // Its epoch isn't known yet: the record gives it to all of them.
+        self.writer.add(&self.key, Epoch::ZERO, entry)
+    }
+
+    /// Makes the run durable, and what it points to.
+    ///
+    /// # Errors
+    /// `NoSpace` where it adds to the store, and that is full.
+    pub(super) fn finish(self, adds: bool) -> Result<Bulk> {
+        let Self { engine, id, path, writer, segments, .. } = self;
+        engine.sync_segments(segments.keys().copied())?;
         let summary = writer.finish()?;
+        let space = &engine.options.space;
         let mut bulk = Bulk {
             id: id.0,
             path,
             bytes: 0,
             segments: segments.into_iter().collect(),
-            media: self.media.clone(),
-            space: self.options.space.clone(),
+            media: engine.media.clone(),
+            space: space.clone(),
             kept: false,
+            superseded: (0, 0),
         };
         if adds {
-            self.options.space.charge(summary.bytes)?;
+            space.charge(summary.bytes)?;
         } else {
-            self.options.space.charge_anyway(summary.bytes);
+            space.charge_anyway(summary.bytes);
         }
         bulk.bytes = summary.bytes;
         if !planted(Bug::BulkRunWithoutSync) {
-            let dir = self.runs_dir();
-            self.media
-                .sync_dir(&dir)
-                .map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
+            let dir = engine.runs_dir();
+            let synced = engine.media.sync_dir(&dir);
+            synced.map_err(|error| Error::io(format!("syncing {}", dir.display()), error))?;
         }
         Ok(bulk)
+    }
+}
+
+impl Engine {
+    /// Writes the puts and deletes of a commit as a run, in the order of their keys.
+    pub(super) fn write_bulk(&self, commit: &Commit<'_>, adds: bool) -> Result<Bulk> {
+        let mut order: Vec<_> =
+            commit.writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
+        order.sort_by_key(|write| write.key);
+        let mut writer = BulkWriter::create(self, order.len() as u64)?;
+        for write in order {
+            writer.add(write)?;
+        }
+        writer.finish(adds)
     }
 
     /// Makes the incarnation durable, if no commit has done so.

@@ -43,9 +43,9 @@ struct Pending {
 
 /// How a commit ended, and the log offset behind its record.
 #[derive(Clone, Debug)]
-struct Done {
-    outcome: Outcome,
-    end: u64,
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    pub(super) end: u64,
 }
 
 impl Engine {
@@ -101,7 +101,7 @@ impl Engine {
     }
 
     /// Waits for the turn to commit; has it, and commits for all who wait, or is committed for.
-    fn take_turn(&self, prepared: Prepared, durability: Durability) -> Result<Done> {
+    pub(super) fn take_turn(&self, prepared: Prepared, durability: Durability) -> Result<Done> {
         if let Ok(_turn) = self.queue.turn.try_lock()
             && lock(&self.queue.waiting).is_empty()
         {
@@ -263,6 +263,8 @@ impl Engine {
         let replaced: &[PreparedWrite] = if bulk.is_some() { &[] } else { &buffers.writes };
         let source = Source::Own { writes: replaced };
         if let Some(bulk) = bulk {
+            self.superseded.records.fetch_add(bulk.superseded.0, Ordering::Relaxed);
+            self.superseded.bytes.fetch_add(bulk.superseded.1, Ordering::Relaxed);
             bulk.keep();
             self.background.wake();
         }

@@ -3,7 +3,8 @@
 //! The parts, in the order of a commit's way:
 //! - [`prepare`]: preconditions are checked and existence resolved outside the lock. [`commit`]: they
 //!   are checked again within, the record is appended and published. [`ready`]: what has to be so
-//!   before anything is appended. [`bulk`]: commits that are a run of their own.
+//!   before anything is appended. [`bulk`]: commits that are a run of their own, [`stream`]: those
+//!   that memory doesn't hold.
 //! - [`sync`]: one sync serves every commit before it; a failed one is repaired or remembered.
 //!   [`sync_queue`]: who of those who wait for one does it.
 //!   [`segment_sync`]: so are those of bulk bytes.
@@ -39,6 +40,7 @@ mod retention;
 mod retired;
 mod segment_sync;
 mod store;
+mod stream;
 mod sync;
 mod sync_queue;
 mod verify;

@@ -224,26 +224,10 @@ impl Engine {
         segments_synced: bool,
     ) -> Result<Result<Prepared, Outcome>> {
         check_writes(&commit.writes)?;
-        let mut buffers = Buffers::take();
-        for (precondition, place) in commit.preconditions.iter().zip(0..) {
-            let condition = match precondition {
-                Precondition::Unchanged { key, version } => {
-                    Condition::Key { key: buffers.add_key(*key), version: *version }
-                }
-                Precondition::RangeUnchanged { range, since } => {
-                    let (start, end) = concat_bounds(range);
-                    Condition::Range { start, end, since: *since }
-                }
-            };
-            let holds = match commit.seen {
-                Some(seen) => condition.still_holds(&buffers.keys, state, seen)?,
-                None => condition.holds(&buffers.keys, state)?,
-            };
-            if !holds {
-                return Ok(Err(Outcome::Conflict { precondition: place }));
-            }
-            buffers.conditions.push(condition);
-        }
+        let mut buffers = match Self::prepare_conditions(commit, state)? {
+            Ok(buffers) => buffers,
+            Err(precondition) => return Ok(Err(Outcome::Conflict { precondition })),
+        };
 
         let size: u64 = commit.writes.iter().map(|write| write_bytes(write) as u64).sum();
         let adds = commit.writes.iter().any(|write| matches!(write.op, Op::Put { .. }));
@@ -286,6 +270,36 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Buffers with the conditions of a commit, which hold in a view; or the place of one that doesn't.
+    pub(super) fn prepare_conditions(
+        commit: &Commit<'_>,
+        state: &State,
+    ) -> Result<Result<Box<Buffers>, usize>> {
+        let mut buffers = Buffers::take();
+        for (precondition, place) in commit.preconditions.iter().zip(0..) {
+            let condition = match precondition {
+                Precondition::Unchanged { key, version } => {
+                    Condition::Key { key: buffers.add_key(*key), version: *version }
+                }
+                Precondition::RangeUnchanged { range, since } => {
+                    let (start, end) = concat_bounds(range);
+                    Condition::Range { start, end, since: *since }
+                }
+            };
+            let holds = match commit.seen {
+                Some(seen) => condition.still_holds(&buffers.keys, state, seen)?,
+                None => condition.holds(&buffers.keys, state)?,
+            };
+            if !holds {
+                return Ok(Err(place));
+            }
+            buffers.conditions.push(condition);
+        }
+        Ok(Ok(buffers))
+    }
+}
+
 fn varint_bytes(number: u64) -> usize {
     (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
 }
@@ -301,69 +315,64 @@ fn write_bytes(write: &Write<'_>) -> usize {
         }
 }
 
-fn check_writes(writes: &[Write<'_>]) -> Result<()> {
+/// # Errors
+/// Those about what no record can hold.
+pub(super) fn check_write(write: &Write<'_>) -> Result<()> {
     let invalid = |kind, what: String| Err(Error::new(kind, what));
-    for write in writes {
-        for key in [Some(write.key), write.tally].into_iter().flatten() {
-            if key.partition.len() > limits::PARTITION_BYTES_MAX {
-                return invalid(
-                    ErrorKind::KeyTooLong,
-                    format!(
-                        "a partition of {} bytes; {} are allowed",
-                        key.partition.len(),
-                        limits::PARTITION_BYTES_MAX
-                    ),
-                );
-            }
-            if key.sort.len() > limits::SORT_KEY_BYTES_MAX {
-                return invalid(
-                    ErrorKind::KeyTooLong,
-                    format!(
-                        "a sort key of {} bytes; {} are allowed",
-                        key.sort.len(),
-                        limits::SORT_KEY_BYTES_MAX
-                    ),
-                );
-            }
+    for key in [Some(write.key), write.tally].into_iter().flatten() {
+        if key.partition.len() > limits::PARTITION_BYTES_MAX {
+            return invalid(
+                ErrorKind::KeyTooLong,
+                format!(
+                    "a partition of {} bytes; {} are allowed",
+                    key.partition.len(),
+                    limits::PARTITION_BYTES_MAX
+                ),
+            );
         }
-        if let Op::Put { value, extents } = write.op {
-            if value.is_empty() {
-                return invalid(
-                    ErrorKind::InvalidArgument,
-                    "a stored value can't be empty; a data model puts a header first".into(),
-                );
-            }
-            if value.len() > limits::RECORD_VALUE_BYTES_MAX {
-                return invalid(
-                    ErrorKind::ValueTooLong,
-                    format!(
-                        "a record's value of {} bytes; {} are allowed, longer ones go to segments",
-                        value.len(),
-                        limits::RECORD_VALUE_BYTES_MAX
-                    ),
-                );
-            }
-            if extents.len() > limits::RECORD_EXTENTS_MAX {
-                return invalid(
-                    ErrorKind::ValueTooLong,
-                    format!(
-                        "a record of {} extents; {} are allowed",
-                        extents.len(),
-                        limits::RECORD_EXTENTS_MAX
-                    ),
-                );
-            }
+        if key.sort.len() > limits::SORT_KEY_BYTES_MAX {
+            return invalid(
+                ErrorKind::KeyTooLong,
+                format!("a sort key of {} bytes; {} are allowed", key.sort.len(), limits::SORT_KEY_BYTES_MAX),
+            );
         }
     }
+    if let Op::Put { value, extents } = write.op {
+        if value.is_empty() {
+            return invalid(
+                ErrorKind::InvalidArgument,
+                "a stored value can't be empty; a data model puts a header first".into(),
+            );
+        }
+        if value.len() > limits::RECORD_VALUE_BYTES_MAX {
+            return invalid(
+                ErrorKind::ValueTooLong,
+                format!(
+                    "a record's value of {} bytes; {} are allowed, longer ones go to segments",
+                    value.len(),
+                    limits::RECORD_VALUE_BYTES_MAX
+                ),
+            );
+        }
+        if extents.len() > limits::RECORD_EXTENTS_MAX {
+            return invalid(
+                ErrorKind::ValueTooLong,
+                format!("a record of {} extents; {} are allowed", extents.len(), limits::RECORD_EXTENTS_MAX),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_writes(writes: &[Write<'_>]) -> Result<()> {
+    writes.iter().try_for_each(check_write)?;
     if writes.len() > 1 {
         let mut order: Vec<&Write<'_>> =
             writes.iter().filter(|write| !matches!(write.op, Op::Adjust(_))).collect();
         order.sort_unstable_by_key(|write| write.key);
         if let Some(twice) = order.windows(2).find(|pair| pair[0].key == pair[1].key) {
-            return invalid(
-                ErrorKind::InvalidArgument,
-                format!("a commit writes the key {:?} twice", twice[0].key.sort),
-            );
+            let message = format!("a commit writes the key {:?} twice", twice[0].key.sort);
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
     }
     Ok(())

@@ -138,6 +138,10 @@ struct CountedWrites<'a> {
 }
 
 impl WriteStream for CountedWrites<'_> {
+    fn records_max(&self) -> u64 {
+        self.writes.records_max()
+    }
+
     fn next(&mut self) -> Result<Option<Write<'_>>> {
         let write = self.writes.next()?;
         if let Some(write) = &write {

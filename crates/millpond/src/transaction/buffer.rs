@@ -404,6 +404,11 @@ pub(super) struct Stream<'a> {
 }
 
 impl WriteStream for Stream<'_> {
+    fn records_max(&self) -> u64 {
+        let spilled = self.buffer.chunks.iter().map(Chunk::keys).sum::<usize>();
+        (spilled + self.buffer.slots.len()) as u64
+    }
+
     fn next(&mut self) -> Result<Option<Write<'_>>> {
         let spilled = self.spilled.iter().filter_map(|(_, ahead)| Some(ahead.as_ref()?.key.as_slice())).min();
         let in_memory = self.slots.peek().map(|(key, _)| key.as_slice());

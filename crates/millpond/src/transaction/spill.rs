@@ -45,6 +45,7 @@ pub(super) struct Spilled {
 /// A sorted piece of what a transaction wrote.
 #[derive(Debug)]
 pub(super) struct Chunk {
+    keys: usize,
     extents: Vec<Extent>,
     blocks: Vec<Block>,
     filter: BloomFilter,
@@ -86,7 +87,12 @@ impl Chunk {
             writer.append(&buffer)?;
             blocks.push(Block { first, offset, length: buffer.len() });
         }
-        Ok(Self { extents: writer.finish()?, blocks, filter })
+        Ok(Self { keys, extents: writer.finish()?, blocks, filter })
+    }
+
+    /// How many keys it holds.
+    pub(super) fn keys(&self) -> usize {
+        self.keys
     }
 
     /// Whether a key may be in this chunk.

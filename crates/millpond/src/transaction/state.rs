@@ -397,6 +397,10 @@ struct Watched<'a> {
 }
 
 impl WriteStream for Watched<'_> {
+    fn records_max(&self) -> u64 {
+        self.stream.records_max()
+    }
+
     fn next(&mut self) -> Result<Option<Write<'_>>> {
         let write = self.stream.next()?;
         *self.destroys |= write.as_ref().is_some_and(is_reap);
