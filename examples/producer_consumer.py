@@ -9,7 +9,11 @@ consumer sees all of it or nothing. It can be killed at any moment and begun aga
 the last step that it plotted, and goes on behind it; a cursor has the container keep what it hasn't seen.
 """
 
+from __future__ import annotations
+
 import argparse
+import importlib
+import io
 import json
 import math
 import struct
@@ -74,7 +78,8 @@ def consume(name: str, directory: Path, steps: int) -> None:
             commit = watch.next(timeout=1)
             if commit is None:
                 continue
-            parts = {change.key.decode(): change.value for change in commit if change.kind == "put"}
+            puts = [change for change in commit if change.kind == "put"]
+            parts = {(change.key or b"").decode(): change.value or b"" for change in puts}
             if parts:
                 plot(parts, directory)
             # First the picture, then the note that it is there: after a death in between it is drawn
@@ -95,15 +100,11 @@ def plot(parts: dict[str, bytes], directory: Path) -> None:
     print(f"plotted step {step}", flush=True)
 
 
-def picture(field: array, size: int) -> bytes:
+def picture(field: array[float], size: int) -> bytes:
     """A PNG of the field, by matplotlib if it is there."""
     try:
-        import io
-
-        import matplotlib
-
-        matplotlib.use("agg")
-        from matplotlib import pyplot
+        importlib.import_module("matplotlib").use("agg")
+        pyplot = importlib.import_module("matplotlib.pyplot")
     except ImportError:
         return png(field, size)
     out = io.BytesIO()
@@ -112,7 +113,7 @@ def picture(field: array, size: int) -> bytes:
     return out.getvalue()
 
 
-def png(field: array, size: int) -> bytes:
+def png(field: array[float], size: int) -> bytes:
     """A grey picture, made by hand."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:

@@ -838,7 +838,6 @@ class Transaction:
     def __enter__(self) -> Transaction: ...
     def __exit__(self, *exception: object) -> None: ...
 
-
 @final
 class Change:
     """What a commit did to a key, or to a dictionary as a whole."""

@@ -116,9 +116,8 @@ class Watch:
             with self._lock:
                 if self._closed:
                     raise ClosedError("the watch was closed; begin another one")
-                if self._kept:
-                    commit = self._kept.pop()
-                else:
+                commit = self._kept.pop() if self._kept else None
+                if commit is None:
                     native = self._native.next(left)
                     commit = None if native is None else Commit(native)
                 if commit is not None:

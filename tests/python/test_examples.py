@@ -68,7 +68,8 @@ def test_a_consumer_plots_each_step_though_it_is_killed(tmp_path: Path) -> None:
         return sorted(path.name for path in plots.glob("step-*.png"))
 
     with part("consume", str(plots)) as consumer:
-        assert consumer.stdout is not None and consumer.stdout.readline() == "watching\n"
+        assert consumer.stdout is not None
+        assert consumer.stdout.readline() == "watching\n"
         with part("produce") as producer:
             consumer.stdout.readline()
             consumer.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -30,7 +31,8 @@ def test_each_commit_is_told(container: millpond.Container, kv: millpond.Dict) -
         first = watch.next(timeout=10)
         assert told(first) == [("put", b"a", b"1")]
         second = watch.next(timeout=10)
-        assert second is not None and first is not None
+        assert first is not None
+        assert second is not None
         assert second.epoch > first.epoch
         assert watch.epoch == second.epoch
         assert told(second) == [("put", b"b", b"2"), ("put", b"c", b"3" * 10_000)]
@@ -98,7 +100,8 @@ def test_who_falls_behind_is_told_where_to_go_on(pool: millpond.Pool) -> None:
         kv["behind"] = b""
         with container.watch(after=lagged.value.restart_epoch) as watch:
             commit = watch.next(timeout=10)
-            assert commit is not None and commit.epoch > lagged.value.restart_epoch
+            assert commit is not None
+            assert commit.epoch > lagged.value.restart_epoch
 
 
 def test_a_thread_waits_while_others_go_on(container: millpond.Container, kv: millpond.Dict) -> None:
@@ -174,10 +177,8 @@ def test_a_cancelled_wait_loses_nothing(container: millpond.Container, kv: millp
                 await asyncio.sleep(chance.random() / 50)
                 kv[f"{number:02}"] = b""
                 waiting.cancel()
-                try:
+                with contextlib.suppress(asyncio.CancelledError):
                     keys += [change.key for change in await waiting]
-                except asyncio.CancelledError:
-                    pass
             while len(keys) < 20:
                 keys += [change.key for change in await asyncio.wait_for(anext(watch), 30)]
             assert watch.next(timeout=0.2) is None
