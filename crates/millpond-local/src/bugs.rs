@@ -54,7 +54,6 @@ pub enum Bug {
     DeliverUnsynced,
     WakeNobody,
     MergeAwayWatchedRuns,
-    TrustUnsyncedCursors,
 }
 
 #[cfg(feature = "planted-bugs")]

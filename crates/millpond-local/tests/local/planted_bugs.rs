@@ -225,5 +225,4 @@ fn rule_21_what_those_who_watch_need_stays() {
 #[test]
 fn rule_21_what_is_told_is_durable() {
     assert_noticed(Bug::DeliverUnsynced, watching::power_cuts);
-    assert_noticed(Bug::TrustUnsyncedCursors, |_| watching::acknowledging());
 }
