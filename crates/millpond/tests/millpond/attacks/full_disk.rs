@@ -188,15 +188,15 @@ fn a_full_disk_of_any_size_loses_nothing() {
     fill_disks(TEST, 30 * test_scale(), 0);
 }
 
-/// The test of the test.
+/// The test of the test: deletes find no space for their records.
 #[cfg(feature = "planted-bugs")]
 #[test]
-fn a_reserve_that_is_not_made() {
-    const TEST: &str = "attacks::full_disk::a_reserve_that_is_not_made";
+fn log_space_that_is_not_zeroed_ahead() {
+    const TEST: &str = "attacks::full_disk::log_space_that_is_not_zeroed_ahead";
     if role().is_some() || can_mount().is_err() {
         return fill_disks(TEST, 0, 0);
     }
-    super::assert_noticed(millpond_local::bugs::Bug::NoReserve, |bug| fill_disks(TEST, 30, bug));
+    super::assert_noticed(millpond_local::bugs::Bug::LogSpaceNotZeroedAhead, |bug| fill_disks(TEST, 30, bug));
 }
 
 /// Whether this process may mount a file system, in a namespace of its own.
@@ -242,8 +242,9 @@ fn fill_disks(test: &str, rounds: u64, bug: u32) {
         "{fitted} disks had room for something, {refused} were too small; {stuck} deletes had to wait for room"
     );
     assert!(fitted > 5 && refused > 0, "the sizes show little");
+    // There are a few, where what deletes leave outgrows the reserve.
     assert!(
-        stuck <= rounds,
+        stuck <= rounds * 2 / 3,
         "seed {seed}: {stuck} deletes had to wait for room, as if there were no reserve"
     );
 }
