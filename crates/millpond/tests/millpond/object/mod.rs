@@ -9,4 +9,5 @@ mod merge;
 mod oracle;
 mod processes;
 mod random;
+mod snapshots;
 mod transactions;
