@@ -47,6 +47,7 @@ def container_html(container: Container) -> str:
     used = info.statistics
     rows += [
         ("dictionaries", info.dicts),
+        ("objects", info.objects),
         ("records", format_size(used.bytes_records + used.bytes_log)),
         ("large values", format_size(used.bytes_segments)),
     ]

@@ -343,6 +343,7 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
         ("Created", moment(query.created)),
         ("Durability", durability(query.durability).to_owned()),
         ("Dictionaries", query.dicts.to_string()),
+        ("Objects", query.objects.to_string()),
         (
             "Records",
             format!("{} in {}", format_size(statistics.bytes_records), plural(statistics.runs, "run")),

@@ -148,7 +148,7 @@ impl Array {
     /// `NotFound` when the array was punched; `NoSpace`.
     pub fn write(&self, start: u64, bytes: &[u8]) -> Result<()> {
         let end = self.end_of(start, bytes.len())?;
-        self.write_ranges(&[start..end], bytes)
+        self.write_ranges(std::slice::from_ref(&(start..end)), bytes)
     }
 
     /// Writes cells of many ranges in one atomic commit; `bytes` are those of one range after
@@ -176,7 +176,7 @@ impl Array {
     /// `Corrupt` when bytes fail their checksum.
     pub fn read(&self, start: u64, into: &mut [u8]) -> Result<Vec<Range<u64>>> {
         let end = self.end_of(start, into.len())?;
-        self.read_ranges(&[start..end], into)
+        self.read_ranges(std::slice::from_ref(&(start..end)), into)
     }
 
     /// Reads cells of many ranges, all as of one epoch, into one range after another. See

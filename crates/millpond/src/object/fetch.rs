@@ -169,15 +169,13 @@ impl ObjectFetch {
 fn room(ranges: &[Range<u64>], record_bytes: u64) -> Result<Vec<u8>> {
     let records = ranges.iter().try_fold(0u64, |sum, range| sum.checked_add(range.end - range.start));
     let length = records.and_then(|records| usize::try_from(records.checked_mul(record_bytes)?).ok());
+    let too_long = || {
+        let text = "the ranges that were asked for don't fit in memory: read them in parts";
+        Error::new(ErrorKind::ValueTooLong, text)
+    };
+    let length = length.ok_or_else(too_long)?;
     let mut bytes = Vec::new();
-    match length {
-        Some(length) if bytes.try_reserve_exact(length).is_ok() => {
-            bytes.resize(length, 0);
-            Ok(bytes)
-        }
-        _ => Err(Error::new(
-            ErrorKind::ValueTooLong,
-            "the ranges that were asked for don't fit in memory: read them in parts",
-        )),
-    }
+    bytes.try_reserve_exact(length).map_err(|_| too_long())?;
+    bytes.resize(length, 0);
+    Ok(bytes)
 }
