@@ -20,8 +20,7 @@ mod scope;
 use std::sync::Arc;
 
 use millpond_core::{
-    At, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Outcome, Precondition, RETAINED, Result, View,
-    Write,
+    At, Direction, Epoch, Error, ErrorKind, Key, Outcome, Precondition, RETAINED, Result, View, Write,
 };
 
 pub use self::{
@@ -201,8 +200,7 @@ fn expired(snapshots: &[Snapshot], rule: &SnapshotRule, beside: &[u64]) -> Vec<V
 
 /// The snapshots that a view shows, the oldest first.
 fn list(view: &dyn View) -> Result<Vec<Snapshot>> {
-    let range = KeyRange { ..record::range() };
-    let mut cursor = view.scan(range, Direction::Forward)?;
+    let mut cursor = view.scan(record::range(), Direction::Forward)?;
     let mut snapshots = Vec::new();
     while cursor.advance()? {
         let record = cursor.record();
