@@ -183,15 +183,25 @@ impl Serialize for Told<'_> {
         map.serialize_entry("kind", self.change.kind().as_str())?;
         map.serialize_entry("dict", &self.change.dict())?;
         map.serialize_entry("object", &self.change.object())?;
-        let mut put = |[text, digits]: [&'static str; 2], bytes: &[u8]| match str::from_utf8(bytes) {
-            Ok(utf8) => map.serialize_entry(text, utf8),
-            Err(_) => map.serialize_entry(digits, &hex(bytes)),
+        let put = |map: &mut S::SerializeMap, [text, digits]: [&'static str; 2], bytes: &[u8]| {
+            match str::from_utf8(bytes) {
+                Ok(utf8) => map.serialize_entry(text, utf8),
+                Err(_) => map.serialize_entry(digits, &hex(bytes)),
+            }
         };
         if let Some(key) = self.change.key() {
-            put(["key", "key_hex"], key)?;
+            put(&mut map, ["key", "key_hex"], key)?;
+        }
+        for (name, key) in [("dkey", self.change.dkey()), ("akey", self.change.akey())] {
+            if let Some(key) = key {
+                map.serialize_entry(name, &key.to_string())?;
+            }
+        }
+        if let Some(records) = self.change.records() {
+            map.serialize_entry("records", &[records.start, records.end])?;
         }
         if let Some(value) = &self.value {
-            put(["value", "value_hex"], value)?;
+            put(&mut map, ["value", "value_hex"], value)?;
         }
         if let Some(length) = self.length {
             map.serialize_entry("length", &length)?;

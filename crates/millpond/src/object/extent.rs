@@ -111,6 +111,11 @@ pub(super) fn encode(content: Content<'_>, epoch: Option<Epoch>, sequence: u64) 
     value
 }
 
+/// Whether the value says as of which epoch it was written: whoever writes extents anew leaves it out.
+pub(super) fn has_epoch(value: &[u8]) -> bool {
+    value.first().is_some_and(|first| first & HAS_EPOCH != 0)
+}
+
 /// The value to put where the record of an extent of the past is written again: the same, with the
 /// epoch as of which it was written.
 pub(super) fn restamped(value: &[u8], version: Epoch) -> Vec<u8> {

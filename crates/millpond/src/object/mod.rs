@@ -383,6 +383,12 @@ pub(crate) fn key_of_record(id: ObjectId, sort: &[u8]) -> Option<RecordKey> {
     })
 }
 
+/// Whether the record of an extent was written again, by a merge or a return to a snapshot: it says
+/// what others have said before.
+pub(crate) fn is_told_again(value: &[u8]) -> bool {
+    extent::has_epoch(value)
+}
+
 /// See [`key_of_record`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordKey {

@@ -1,6 +1,6 @@
 //! One change.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use millpond_core::{Epoch, Error, ErrorKind, Key, Record, RecordRef, Result};
@@ -8,6 +8,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Key, Record, RecordRef, Result};
 use crate::{
     container::Container,
     layout::{self, ObjectId},
+    object::{ObjectKey, RecordKey},
     value::{Stored, load},
 };
 
@@ -18,9 +19,9 @@ pub enum ChangeKind {
     Put,
     /// A key was deleted, whether or not it was there.
     Delete,
-    /// The dictionary was created, or came by its name.
+    /// The dictionary was created, or came by its name; the object got its first record.
     Create,
-    /// The dictionary was destroyed, with all that it held.
+    /// The dictionary was destroyed, the object punched, with all that it held.
     Destroy,
 }
 
@@ -45,12 +46,14 @@ pub struct Change {
     pub(super) kind: ChangeKind,
     /// The sort key; empty for one that concerns the dictionary as a whole.
     pub(super) sort: Bytes,
+    /// Of an object, which akey it is, and which records of it.
+    pub(super) akey: Option<RecordKey>,
     /// What was put.
     pub(super) record: Option<Record>,
 }
 
 impl Change {
-    /// The name of the dictionary; none where it was destroyed before it could be looked up.
+    /// The name of the dictionary; none of another object, and where it was destroyed before it could be looked up.
     pub fn dict(&self) -> Option<&str> {
         self.dict.as_deref()
     }
@@ -61,30 +64,52 @@ impl Change {
         self.object.to_string()
     }
 
+    /// The id of the object.
+    pub fn object_id(&self) -> ObjectId {
+        self.object
+    }
+
+    /// Of an object of dkeys and akeys, the dkey that was changed; none where the object as a whole was.
+    pub fn dkey(&self) -> Option<&ObjectKey<'static>> {
+        Some(&self.akey.as_ref()?.dkey)
+    }
+
+    /// The akey that was changed.
+    pub fn akey(&self) -> Option<&ObjectKey<'static>> {
+        Some(&self.akey.as_ref()?.akey)
+    }
+
+    /// Of an array, the records that were written or punched together.
+    pub fn records(&self) -> Option<Range<u64>> {
+        self.akey.as_ref()?.records.clone()
+    }
+
     /// What happened.
     pub fn kind(&self) -> ChangeKind {
         self.kind
     }
 
-    /// The key; none where the dictionary as a whole was created or destroyed.
+    /// The key in a dictionary; none where the dictionary as a whole was created or destroyed, and of
+    /// other objects.
     pub fn key(&self) -> Option<&[u8]> {
-        (!self.sort.is_empty()).then(|| layout::user_key(&self.sort))
+        (!self.sort.is_empty() && self.akey.is_none()).then(|| layout::user_key(&self.sort))
     }
 
     /// The length in bytes of the value that was put, without reading it.
     pub fn value_length(&self) -> Result<Option<u64>> {
-        let Some(record) = &self.record else { return Ok(None) };
+        let Some(record) = self.value_record() else { return Ok(None) };
         let stored = RecordRef { version: record.version, value: &record.value, extents: &record.extents };
         Ok(Some(Stored::parse(stored)?.length()))
     }
 
-    /// The value that was put. A long one is read now, from where the commit wrote it.
+    /// The value that was put. A long one is read now, from where the commit wrote it. Records of an
+    /// array are read from the object, where [`Change::records`] says.
     ///
     /// # Errors
     /// `EpochGone` when it was replaced or deleted since and the watch has gone on, so that its space was
     /// given back; `Corrupt` when its bytes fail their checksum.
     pub fn value(&self) -> Result<Option<Bytes>> {
-        let Some(record) = &self.record else { return Ok(None) };
+        let Some(record) = self.value_record() else { return Ok(None) };
         let segments = self.container.segments()?;
         let gone = match load(segments, record) {
             Err(error) if error.kind() == ErrorKind::EpochGone => error,
@@ -100,6 +125,11 @@ impl Change {
                 layout::user_key(&self.sort).escape_ascii()
             ))),
         }
+    }
+
+    /// What was put, if it is a value by itself.
+    fn value_record(&self) -> Option<&Record> {
+        self.record.as_ref().filter(|_| self.records().is_none())
     }
 
     /// Bytes of memory that it holds.
@@ -123,6 +153,7 @@ impl fmt::Debug for Change {
             .field("kind", &self.kind)
             .field("dict", &self.dict)
             .field("key", &key)
+            .field("akey", &self.akey)
             .finish_non_exhaustive()
     }
 }

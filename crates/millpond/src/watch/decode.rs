@@ -12,6 +12,7 @@ use super::{Change, ChangeKind, WatchOptions, change::record};
 use crate::{
     container::Container,
     layout::{self, CATALOGUE, Listing, ObjectId},
+    object,
 };
 
 /// Turns changes of the index into those of objects, for one watch.
@@ -57,7 +58,7 @@ impl Decoder {
         } else if object.is_dict() {
             self.of_dict(epoch, object, sort, change.kind)?
         } else {
-            None
+            self.of_object(epoch, object, sort, change.kind)?
         };
         Ok(change.filter(|change| self.is_wanted(change)))
     }
@@ -65,13 +66,18 @@ impl Decoder {
     fn is_wanted(&self, change: &Change) -> bool {
         let options = &self.options;
         let dict = options.dict.as_deref().is_none_or(|dict| change.dict() == Some(dict));
-        dict && match change.key() {
-            Some(key) => key.starts_with(&options.prefix),
-            None => options.prefix.is_empty(),
-        }
+        let object = options.object.is_none_or(|object| change.object_id() == object);
+        let begins = match (change.key(), change.dkey()) {
+            (Some(key), _) => key.starts_with(&options.prefix),
+            (None, Some(dkey)) => {
+                dkey.bytes().map_or(options.prefix.is_empty(), |dkey| dkey.starts_with(&options.prefix))
+            }
+            (None, None) => options.prefix.is_empty(),
+        };
+        dict && object && begins
     }
 
-    /// Dictionaries that are created or destroyed.
+    /// Dictionaries and objects that are created or destroyed.
     fn of_catalogue(&mut self, sort: &[u8], kind: &IndexKind) -> Result<Option<Change>> {
         match (layout::listing_of(sort), kind) {
             (Some(Listing::Names), IndexKind::Delete) => {
@@ -81,7 +87,7 @@ impl Decoder {
             (Some(Listing::Objects), IndexKind::Put { value, .. }) => {
                 let object = layout::object_of(sort)?;
                 if !object.is_dict() {
-                    return Ok(None);
+                    return Ok(Some(self.whole(object, None, ChangeKind::Create)));
                 }
                 let name: Arc<str> = layout::parse_header_record(value)?.into();
                 self.names.insert(object, Name::Known(name.clone()));
@@ -90,7 +96,7 @@ impl Decoder {
             (Some(Listing::Objects), IndexKind::Delete) => {
                 let object = layout::object_of(sort)?;
                 if !object.is_dict() {
-                    return Ok(None);
+                    return Ok(Some(self.whole(object, None, ChangeKind::Destroy)));
                 }
                 let name = match self.names.insert(object, Name::Destroyed) {
                     Some(Name::Known(name)) => Some(name),
@@ -103,7 +109,39 @@ impl Decoder {
     }
 
     fn whole(&self, object: ObjectId, dict: Option<Arc<str>>, kind: ChangeKind) -> Change {
-        Change { container: self.container.clone(), object, dict, kind, sort: Bytes::new(), record: None }
+        Change {
+            container: self.container.clone(),
+            object,
+            dict,
+            kind,
+            sort: Bytes::new(),
+            akey: None,
+            record: None,
+        }
+    }
+
+    /// What was put under an akey, and akeys that were punched. Merges of extents change nothing that a
+    /// reader sees, and are none; nor are the records that go with a punched array, which is told of once.
+    fn of_object(
+        &mut self,
+        epoch: Epoch,
+        object: ObjectId,
+        sort: Bytes,
+        kind: IndexKind,
+    ) -> Result<Option<Change>> {
+        let Some(akey) = object::key_of_record(object, &sort) else { return Ok(None) };
+        let (kind, record) = match kind {
+            IndexKind::Put { .. } if akey.is_header => return Ok(None),
+            IndexKind::Put { value, .. } if akey.records.is_some() && object::is_told_again(&value) => {
+                return Ok(None);
+            }
+            IndexKind::Put { value, extents } => (ChangeKind::Put, Some(record(epoch, value, extents)?)),
+            IndexKind::Delete if akey.records.is_some() => return Ok(None),
+            IndexKind::Delete => (ChangeKind::Delete, None),
+            IndexKind::Adjust(_) => return Ok(None),
+        };
+        let container = self.container.clone();
+        Ok(Some(Change { container, object, dict: None, kind, sort, akey: Some(akey), record }))
     }
 
     fn of_dict(
@@ -126,7 +164,7 @@ impl Decoder {
             IndexKind::Delete => (ChangeKind::Delete, None),
             IndexKind::Adjust(_) => return Ok(None),
         };
-        Ok(Some(Change { container: self.container.clone(), object, dict, kind, sort, record }))
+        Ok(Some(Change { container: self.container.clone(), object, dict, kind, sort, akey: None, record }))
     }
 
     /// The name of an object: the one it had when the watch met it.

@@ -2,6 +2,8 @@
 
 use millpond_core::Epoch;
 
+use crate::layout::ObjectId;
+
 /// What to watch, and from where. By default: everything that is committed from now on, once it survives a
 /// loss of power.
 #[derive(Clone, Debug)]
@@ -16,13 +18,15 @@ pub struct WatchOptions {
     pub durable: bool,
     /// Only changes of the dictionary of this name, which may be still to come.
     pub dict: Option<String>,
-    /// Only changes of keys that begin with these bytes.
+    /// Only changes of the object of this id.
+    pub object: Option<ObjectId>,
+    /// Only changes of keys, or of dkeys, that begin with these bytes.
     pub prefix: Vec<u8>,
 }
 
 impl Default for WatchOptions {
     fn default() -> Self {
-        Self { after: None, cursor: None, durable: true, dict: None, prefix: Vec::new() }
+        Self { after: None, cursor: None, durable: true, dict: None, object: None, prefix: Vec::new() }
     }
 }
 
@@ -45,6 +49,13 @@ impl WatchOptions {
     #[must_use]
     pub fn dict(mut self, name: impl Into<String>) -> Self {
         self.dict = Some(name.into());
+        self
+    }
+
+    /// Only the object of this id.
+    #[must_use]
+    pub fn object(mut self, id: ObjectId) -> Self {
+        self.object = Some(id);
         self
     }
 
