@@ -18,9 +18,9 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  millpond object get lab/results 10000000000000000000000000000007 step-1 parameters
-  millpond object get lab/results 10000000000000000000000000000007 step-1 field --start 100 --count 50 --hex
-  millpond object get lab/results 10000000000000000000000000000007 step-1 field --output field.bin
+  millpond object get lab/results 10000000000000000000000000000007 17 parameters
+  millpond object get lab/results 10000000000000000000000000000007 17 field --start 100 --count 50
+  millpond object get lab/results 10000000000000000000000000000007 17 field --output field.bin
 
 Holes among the records of an array are read as zeros.";
 

@@ -16,8 +16,8 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   millpond object list-keys lab/results 10000000000000000000000000000007
-  millpond object list-keys lab/results 10000000000000000000000000000007 step-1
-  millpond object list-keys lab/results 10000000000000000000000000000007 step-1 field --json
+  millpond object list-keys lab/results 10000000000000000000000000000007 17
+  millpond object list-keys lab/results 10000000000000000000000000000007 17 field --json
   millpond object list-keys lab/results 10000000000000000000000000000007 --limit 100 --json
 
 With --json the answer has an anchor, if there is more than --limit: give it to --anchor to go on.";

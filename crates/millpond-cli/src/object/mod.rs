@@ -77,9 +77,9 @@ Examples:
     #[command(after_help = "\
 Examples:
   millpond object punch lab/results 10000000000000000000000000000007
-  millpond object punch lab/results 10000000000000000000000000000007 step-1
-  millpond object punch lab/results 10000000000000000000000000000007 step-1 field mesh
-  millpond object punch lab/results 10000000000000000000000000000007 step-1 field --records 100..200")]
+  millpond object punch lab/results 10000000000000000000000000000007 17
+  millpond object punch lab/results 10000000000000000000000000000007 17 field mesh
+  millpond object punch lab/results 10000000000000000000000000000007 17 field --records 100..200")]
     Punch(PunchCommand),
 }
 

@@ -18,9 +18,9 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  millpond object put lab/results 10000000000000000000000000000007 step-1 parameters dt=0.1
-  millpond object put lab/results 10000000000000000000000000000007 step-1 field @field.bin --start 100 --record-size 8
-  millpond object put lab/results 10000000000000000000000000000007 step-1 parameters - < parameters.json";
+  millpond object put lab/results 10000000000000000000000000000007 17 parameters dt=0.1
+  millpond object put lab/runs 10000000000000000000000000000007 17 u @u --start 9 --record-size 8
+  millpond object put lab/results 10000000000000000000000000000007 17 parameters - < p.json";
 
 #[derive(Args)]
 pub(crate) struct PutCommand {

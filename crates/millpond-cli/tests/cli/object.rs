@@ -137,7 +137,7 @@ fn mistakes_have_their_codes() {
         );
         bench.fails(2, ["object", "punch", &container, &id, "1", "a", "b", "--records", "1..2"]);
         bench.fails(2, ["object", "punch", &container, &id, "1", "a", "--records", "2..1"]);
-        bench.fails(2, ["object", "list-keys", &container, &id, "--anchor", "00"]);
+        bench.fails(2, ["object", "list-keys", &container, &id, "--anchor", "01"]);
         let message = bench.fails(3, ["object", "get", &container, &id, "1", "z"]);
         assert!(message.contains("\"z\""), "{message}");
         assert_eq!(bench.ok(["object", "get", &container, &id, "1", "a"]), b"x");
