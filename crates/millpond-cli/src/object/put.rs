@@ -20,7 +20,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   millpond object put lab/results 10000000000000000000000000000007 17 parameters dt=0.1
   millpond object put lab/runs 10000000000000000000000000000007 17 u @u --start 9 --record-size 8
-  millpond object put lab/results 10000000000000000000000000000007 17 parameters - < p.json";
+  cat p.json | millpond object put lab/runs 10000000000000000000000000000007 17 parameters -";
 
 #[derive(Args)]
 pub(crate) struct PutCommand {
