@@ -156,10 +156,10 @@ fn extents_and_holes_of_some_records(scratch: &Scratch) {
     };
     assert_eq!(extents(12..18), [12..13, 15..18]);
     assert_eq!(extents(0..11), std::iter::once(10..11).collect::<Vec<_>>());
-    assert_eq!(extents(20..1 << 40), []);
+    assert!(extents(20..1 << 40).is_empty());
     let holes = |akey: &str, records| object.holes("d", akey, records).expect("found");
     assert_eq!(holes("a", 8..22), [8..10, 13..15, 20..22]);
-    assert_eq!(holes("a", 10..13), []);
+    assert!(holes("a", 10..13).is_empty());
     assert_eq!(holes("a", 15..u64::MAX), [20..1 << 40, (1 << 40) + 10..u64::MAX]);
     assert_eq!(holes("nothing", 3..5), std::iter::once(3..5).collect::<Vec<_>>());
     object.put("d", "single", b"1").expect("put");
