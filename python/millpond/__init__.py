@@ -1,7 +1,8 @@
 """Millpond: an object store in a directory.
 
 A *pool* is a quota of space that *containers* share; a container is a store of its own; in it are
-*dictionaries*, persistent mappings of bytes to bytes::
+*dictionaries*, persistent mappings of bytes to bytes, *objects* of values and records under two keys, and
+*arrays* of cells::
 
     import millpond
 
@@ -33,6 +34,8 @@ from ._info import (
     Statistics,
 )
 from ._millpond import (
+    Array,
+    ArrayStat,
     Change,
     Container,
     Dict,
@@ -40,6 +43,10 @@ from ._millpond import (
     DictRange,
     Difference,
     DiffIterator,
+    Object,
+    ObjectExtents,
+    ObjectIds,
+    ObjectKeys,
     Pool,
     Transaction,
     format_size,
@@ -79,6 +86,8 @@ __version__ = version()
 
 __all__ = [
     "AlreadyExistsError",
+    "Array",
+    "ArrayStat",
     "Attributes",
     "BusyError",
     "Change",
@@ -115,6 +124,10 @@ __all__ = [
     "NoSpaceError",
     "NotFoundError",
     "NotSupportedError",
+    "Object",
+    "ObjectExtents",
+    "ObjectIds",
+    "ObjectKeys",
     "Operations",
     "PermissionDeniedError",
     "PoisonedError",

@@ -1,7 +1,7 @@
-"""The native half of the package, by class: pools, containers, dictionaries, and what streams need."""
+"""The native half of the package, by class: pools, containers, dictionaries, objects, and what they need."""
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,8 @@ from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properti
 from ._watch import Watch
 
 __all__ = [
+    "Array",
+    "ArrayStat",
     "Change",
     "Container",
     "Dict",
@@ -35,6 +37,10 @@ __all__ = [
     "NativeReader",
     "NativeWatch",
     "NativeWriter",
+    "Object",
+    "ObjectExtents",
+    "ObjectIds",
+    "ObjectKeys",
     "Pool",
     "Transaction",
     "format_size",
@@ -46,6 +52,14 @@ __all__ = [
 
 _Key: TypeAlias = str | Buffer
 _K = TypeVar("_K", bound=str | Buffer)
+_ObjectKey: TypeAlias = str | Buffer | int
+_A = TypeVar("_A", bound=str | Buffer | int)
+_B = TypeVar("_B", bound=str | Buffer | int)
+_Records: TypeAlias = tuple[int, int] | range
+_Ranges: TypeAlias = _Records | Iterable[_Records]
+_Extent: TypeAlias = tuple[int, Buffer] | tuple[int, Buffer, int]
+_Presence: TypeAlias = Literal["missing", "exists"]
+_KeyKind: TypeAlias = Literal["hashed", "integer", "lexical"]
 _T = TypeVar("_T")
 _Yield = TypeVar("_Yield", covariant=True, default=bytes)
 
@@ -320,6 +334,64 @@ class Container:
             NotFoundError: If there is none of that name.
         """
 
+    def create_object(
+        self,
+        *,
+        dkeys: _KeyKind = "hashed",
+        akeys: _KeyKind = "hashed",
+        object_class: str | None = None,
+        low: int | None = None,
+    ) -> Object:
+        """An object of a new id, to which nothing was written yet.
+
+        Args:
+            dkeys: Which dkeys it takes: bytes without an order, ``"hashed"``; bytes in their order,
+                ``"lexical"``; or whole numbers in theirs, ``"integer"``.
+            akeys: Which akeys it takes, likewise.
+            object_class: How it is to be spread over devices, by DAOS's name, such as ``"SX"``.
+            low: The lower 96 bits of its id; by default at random.
+
+        Raises:
+            NotSupportedError: If its class needs more than one device.
+        """
+
+    def object(self, id: str | int, /) -> Object:
+        """The object of an id, whether or not anything was written to it.
+
+        Raises:
+            InvalidArgumentError: If it isn't the id of an object.
+        """
+
+    def objects(self) -> ObjectIds:
+        """Iterates over the ids of the container's objects, dictionaries left out."""
+
+    def create_array(
+        self,
+        *,
+        cell_size: int = 1,
+        chunk_cells: int = 1048576,
+        object_class: str | None = None,
+        low: int | None = None,
+    ) -> Array:
+        """Makes a 1-D array.
+
+        Args:
+            cell_size: Bytes in a cell.
+            chunk_cells: Cells that lie together under a dkey.
+            object_class: How it is to be spread over devices, by DAOS's name, such as ``"SX"``.
+            low: The lower 96 bits of its id; by default at random.
+
+        Raises:
+            AlreadyExistsError: If there is an array of the id that was chosen.
+        """
+
+    def array(self, id: str | int, /) -> Array:
+        """Opens a 1-D array.
+
+        Raises:
+            NotFoundError: If there is none of that id.
+        """
+
     def watch(
         self,
         *,
@@ -526,7 +598,7 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
-    def __reduce__(self) -> tuple[object, tuple[str, bool, str]]: ...
+    def __reduce__(self) -> tuple[builtins.object, tuple[str, bool, str]]: ...
     def _repr_html_(self) -> str: ...
     def _dict_names(self) -> list[str]: ...
     def _properties(self) -> builtins.dict[str, str]: ...
@@ -837,6 +909,333 @@ class Transaction:
 
     def __enter__(self) -> Transaction: ...
     def __exit__(self, *exception: object) -> None: ...
+
+@final
+class Object:
+    """An object: values and extents of records, under dkeys and akeys.
+
+    A dkey has akeys, and an akey has a single value or an array of records of one size. What is written in
+    one call takes effect in one atomic commit; what is read in one call is of one state. The object exists
+    from its first update to its punch::
+
+        run = container.create_object(dkeys="integer")
+        run.update(17, {"parameters": b"dt=0.1"}, extents={"field": (100, cells, 8)})
+        run.get(17, "parameters")
+        run.read(17, "field", 100, 50, record_size=8)
+
+    Dkeys and akeys are bytes-like, or str, which stands for its UTF-8; or int, where the object has
+    integer ones. They come back as bytes or int. ``if_dkey`` and ``if_akey`` make a call take place only if
+    the dkey or the akeys are ``"missing"`` (else it raises AlreadyExistsError) or if each ``"exists"`` (else
+    NotFoundError). A pickle of an object is its place, not its content.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its id, in 32 hexadecimal digits."""
+
+    @property
+    def container(self) -> Container:
+        """The container that it is in."""
+
+    @property
+    def dkey_kind(self) -> _KeyKind:
+        """Which dkeys it takes: ``"hashed"``, ``"integer"`` or ``"lexical"``."""
+
+    @property
+    def akey_kind(self) -> _KeyKind:
+        """Which akeys it takes: ``"hashed"``, ``"integer"`` or ``"lexical"``."""
+
+    @property
+    def object_class(self) -> str:
+        """How it is to be spread over devices, by DAOS's name."""
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it holds a 1-D array, which ``container.array`` opens."""
+
+    def exists(self) -> bool:
+        """Whether anything was written to it, and it wasn't punched since."""
+
+    def put(
+        self,
+        dkey: _ObjectKey,
+        akey: _ObjectKey,
+        value: Buffer,
+        *,
+        if_dkey: _Presence | None = None,
+        if_akey: _Presence | None = None,
+    ) -> None:
+        """Sets the single value of an akey.
+
+        Raises:
+            InvalidArgumentError: If the akey has an array: punch it first.
+        """
+
+    @overload
+    def get(self, dkey: _ObjectKey, akey: _ObjectKey, default: None = None) -> bytes | None: ...
+    @overload
+    def get(self, dkey: _ObjectKey, akey: _ObjectKey, default: _T) -> bytes | _T:
+        """The single value of an akey, or the default."""
+
+    def write(
+        self, dkey: _ObjectKey, akey: _ObjectKey, offset: int, buffer: Buffer, record_size: int = 1
+    ) -> None:
+        """Writes records of an array, from the record ``offset`` on.
+
+        All records of an akey have the same number of bytes.
+
+        Raises:
+            InvalidArgumentError: If the buffer isn't whole records, or the akey has a single value or
+                records of another size: punch it first.
+        """
+
+    def read(
+        self, dkey: _ObjectKey, akey: _ObjectKey, offset: int, count: int, record_size: int = 1
+    ) -> bytes:
+        """Records of an array, as bytes; those of holes are zeros."""
+
+    def readinto(
+        self, dkey: _ObjectKey, akey: _ObjectKey, offset: int, buffer: Buffer, record_size: int = 1
+    ) -> list[tuple[int, int]]:
+        """Reads records of an array until the buffer is full; answers the holes among them, as pairs.
+
+        A pair is the first record and the one behind the last. The bytes of holes are zeros.
+        """
+
+    def holes(self, dkey: _ObjectKey, akey: _ObjectKey, offset: int, count: int) -> list[tuple[int, int]]:
+        """Which records of an array hold nothing, as pairs, without reading any."""
+
+    def record_size(self, dkey: _ObjectKey, akey: _ObjectKey) -> int | None:
+        """Bytes in a record of an akey's array; None where there is no such akey."""
+
+    def update(
+        self,
+        dkey: _ObjectKey,
+        values: Mapping[_A, Buffer] | None = None,
+        *,
+        extents: Mapping[_B, _Extent | list[_Extent]] | None = None,
+        holes: Mapping[_A, _Ranges] | None = None,
+        if_dkey: _Presence | None = None,
+        if_akey: _Presence | Mapping[_A, _Presence] | None = None,
+    ) -> None:
+        """Changes many akeys of a dkey, in one atomic commit.
+
+        Args:
+            values: Single values, by akey.
+            extents: Records to write, by akey: ``(offset, buffer)``, ``(offset, buffer, record_size)``, or a
+                list of them.
+            holes: Records that become holes, by akey: pairs or ranges. They come before what is written.
+            if_akey: A condition for all the akeys, or a mapping with those of single ones.
+        """
+
+    def fetch(
+        self,
+        dkey: _ObjectKey,
+        akeys: Iterable[_A] | None = None,
+        *,
+        extents: Mapping[_B, _Ranges] | None = None,
+        if_dkey: Literal["exists"] | None = None,
+        if_akey: Literal["exists"] | Mapping[_A, Literal["exists"]] | None = None,
+    ) -> dict[_A | _B, bytes | None]:
+        """Reads many akeys of a dkey, all of one state, as a dict.
+
+        Args:
+            akeys: Whose single values are read.
+            extents: Records to read, by akey: a pair or a range, or several, whose bytes come one after
+                another.
+        """
+
+    def punch(self, *, must_exist: bool = False) -> None:
+        """Removes the object with all that it holds, in one atomic commit."""
+
+    def punch_dkeys(self, dkeys: Sequence[_ObjectKey], *, must_exist: bool = False) -> None:
+        """Removes dkeys with all that they hold, in one atomic commit."""
+
+    def punch_akeys(self, dkey: _ObjectKey, akeys: Sequence[_ObjectKey], *, must_exist: bool = False) -> None:
+        """Removes akeys of a dkey with all that they hold, in one atomic commit."""
+
+    def punch_extents(self, dkey: _ObjectKey, akey: _ObjectKey, records: _Ranges) -> None:
+        """Makes holes of records of an array, in one atomic commit."""
+
+    def dkeys(self) -> ObjectKeys:
+        """Iterates over the dkeys."""
+
+    def akeys(self, dkey: _ObjectKey) -> ObjectKeys:
+        """Iterates over the akeys of a dkey."""
+
+    def extents(self, dkey: _ObjectKey, akey: _ObjectKey, records: _Records | None = None) -> ObjectExtents:
+        """Iterates over the extents of an akey's array.
+
+        Args:
+            records: Only these, as far as the extents lie in there.
+        """
+
+    def resume(self, anchor: str, /) -> ObjectKeys | ObjectExtents:
+        """Goes on with a list, in the newest state.
+
+        Args:
+            anchor: The ``anchor`` of an iterator of the same object, in whatever process, or one of those
+                that :meth:`split` made of it.
+        """
+
+    def split(self, anchor: str, parts: int) -> list[str]:
+        """Splits what an anchor has still to list, for scans in parallel.
+
+        Together the anchors, at most that many, list the same.
+        """
+
+    def smallest_dkey(self) -> bytes | int | None:
+        """The smallest dkey; None where there is none.
+
+        Raises:
+            NotSupportedError: If the dkeys are hashed, so that they have no order.
+        """
+
+    def largest_dkey(self) -> bytes | int | None:
+        """The largest dkey; None where there is none."""
+
+    def smallest_akey(self, dkey: _ObjectKey) -> bytes | int | None:
+        """The smallest akey of a dkey; None where there is none."""
+
+    def largest_akey(self, dkey: _ObjectKey) -> bytes | int | None:
+        """The largest akey of a dkey; None where there is none."""
+
+    def smallest_extent(self, dkey: _ObjectKey, akey: _ObjectKey) -> tuple[int, int] | None:
+        """The first extent of an array, as a pair; None where none of its records shows."""
+
+    def largest_extent(self, dkey: _ObjectKey, akey: _ObjectKey) -> tuple[int, int] | None:
+        """The last extent of an array, as a pair; None where none of its records shows."""
+
+    def newest_epoch(self) -> int:
+        """The epoch of the newest change that the object still shows; 0 where there is none."""
+
+@final
+class ObjectIds(Iterator[str]):
+    """Iterates over the ids of a container's objects, dictionaries left out."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> str: ...
+
+@final
+class ObjectKeys(Iterator[bytes | int]):
+    """Iterates over an object's dkeys, or over the akeys of one, in the order of their bytes.
+
+    It shows the state in which it began.
+    """
+
+    @property
+    def anchor(self) -> str:
+        """Where a list goes on with what this one hasn't handed out yet: a text that can be stored."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes | int: ...
+
+@final
+class ObjectExtents(Iterator[tuple[int, int, int]]):
+    """Iterates over the extents of an array, as they show.
+
+    Each is the first record, the one behind the last, and the epoch at which they were written. None
+    overlaps another, and holes are left out.
+    """
+
+    @property
+    def anchor(self) -> str:
+        """Where a list goes on with what this one hasn't handed out yet: a text that can be stored."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[int, int, int]: ...
+
+@final
+class Array:
+    """A 1-D array of cells of one size.
+
+    Slices are bytes, and take any contiguous buffer, whatever its items are::
+
+        array = container.create_array(cell_size=8)
+        array[0:1000] = numpy.arange(1000.0)
+        numpy.frombuffer(array[10:20])
+
+    Reading stops at the end, as a list's slices do; writing beyond it makes the array longer. A pickle of an
+    array is its place, not its content.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its id, in 32 hexadecimal digits."""
+
+    @property
+    def object(self) -> Object:
+        """The object that holds it.
+
+        Punching it removes the array.
+        """
+
+    @property
+    def cell_size(self) -> int:
+        """Bytes in a cell."""
+
+    @property
+    def chunk_cells(self) -> int:
+        """Cells in a chunk."""
+
+    def __len__(self) -> int: ...
+    def size(self) -> int:
+        """How many cells there are.
+
+        As ``len()``, which can't tell of more than ``sys.maxsize``: one more than the last cell that holds
+        anything, or what :meth:`resize` asked for at least.
+        """
+
+    def read(self, start: int, count: int) -> bytes:
+        """Cells, as bytes; those of holes are zeros.
+
+        Also beyond the end there are holes.
+        """
+
+    def readinto(self, start: int, buffer: Buffer) -> list[tuple[int, int]]:
+        """Reads cells until the buffer is full; answers the holes among them, as pairs."""
+
+    def write(self, start: int, buffer: Buffer) -> None:
+        """Writes cells, from the cell ``start`` on, in one atomic commit.
+
+        Raises:
+            InvalidArgumentError: If the buffer isn't whole cells.
+        """
+
+    def read_ranges(self, ranges: _Ranges) -> bytes:
+        """Cells of many ranges, all of one state, one range after another."""
+
+    def write_ranges(self, ranges: _Ranges, buffer: Buffer) -> None:
+        """Writes cells of many ranges in one atomic commit.
+
+        The buffer has those of one range after another.
+        """
+
+    def __getitem__(self, index: int | slice, /) -> bytes: ...
+    def __setitem__(self, index: int | slice, value: Buffer, /) -> None: ...
+    def punch(self, cells: _Ranges) -> None:
+        """Makes holes of cells, in one atomic commit."""
+
+    def resize(self, size: int) -> None:
+        """Makes the array end behind that many cells.
+
+        What lies beyond goes; what is missing is a hole.
+        """
+
+    def stat(self) -> ArrayStat:
+        """The size and the newest epoch."""
+
+@final
+class ArrayStat:
+    """What is known of an array without reading its cells."""
+
+    @property
+    def size(self) -> int:
+        """Cells in the array."""
+
+    @property
+    def newest_epoch(self) -> int:
+        """The epoch of the newest change that it still shows."""
 
 @final
 class Change:

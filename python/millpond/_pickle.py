@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ._millpond import Container, Dict, Pool
+from ._millpond import Array, Container, Dict, Object, Pool
 
-__all__ = ["open_container", "open_dict", "open_pool"]
+__all__ = ["open_array", "open_container", "open_dict", "open_object", "open_pool"]
 
 
 def open_pool(url: str) -> Pool:
@@ -19,3 +19,11 @@ def open_container(url: str, read_only: bool, durability: Literal["sync", "async
 
 def open_dict(url: str, name: str, read_only: bool, durability: Literal["sync", "async"]) -> Dict:
     return open_container(url, read_only, durability).dict(name)
+
+
+def open_object(url: str, id: str, read_only: bool, durability: Literal["sync", "async"]) -> Object:
+    return open_container(url, read_only, durability).object(id)
+
+
+def open_array(url: str, id: str, read_only: bool, durability: Literal["sync", "async"]) -> Array:
+    return open_container(url, read_only, durability).array(id)

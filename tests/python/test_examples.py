@@ -81,3 +81,14 @@ def test_a_consumer_plots_each_step_though_it_is_killed(tmp_path: Path) -> None:
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.glob("*.png"))
     answers = run("producer_consumer.py", "run", "lab/results", str(tmp_path / "more"), "--steps", "3")
     assert "3 steps were plotted" in answers
+
+
+def test_the_python_in_the_description_of_the_model_runs() -> None:
+    text = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
+    programs = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    assert len(programs) >= 2
+    for program in programs:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        told = [line.split("# ")[1].split("]")[0] for line in program.splitlines() if "# [(" in line]
+        assert all(expected in done.stdout for expected in told), done.stdout

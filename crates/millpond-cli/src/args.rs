@@ -15,6 +15,7 @@ use crate::{
     exit,
     failure::{Failure, Outcome},
     health::HealthCommand,
+    object::ObjectCommand,
     output::Output,
     pool::PoolCommand,
     snapshot::SnapshotCommand,
@@ -72,6 +73,12 @@ enum Noun {
         #[command(subcommand)]
         command: DictCommand,
     },
+    /// Read and write objects: values and arrays of records under dkeys and akeys.
+    #[command(visible_alias = "obj")]
+    Object {
+        #[command(subcommand)]
+        command: ObjectCommand,
+    },
     /// Keep states of a container, compare them, and go back to one.
     Snapshot {
         #[command(subcommand)]
@@ -111,6 +118,7 @@ impl Noun {
             Noun::Pool { command } => command.run(output),
             Noun::Container { command } => command.run(output),
             Noun::Dict { command } => command.run(output),
+            Noun::Object { command } => command.run(output),
             Noun::Snapshot { command } => command.run(output),
             Noun::Health { command } => command.run(output),
             Noun::Version(command) => command.run(output),

@@ -6,7 +6,7 @@
 //! output. Signals are caught only where [`Streams::signals`] allows it, while a command runs that ends by
 //! an interrupt, and are given back after that.
 //!
-//! One file per noun ([`pool`], [`container`], [`dict`], …) holds its arguments and what they do;
+//! One file per noun ([`pool`], [`container`], [`dict`], [`object`], …) holds its arguments and what they do;
 //! [`output`] decides how an answer looks (tables for people, one JSON document for programs), and
 //! [`exit`] has the one table of exit codes.
 
@@ -19,6 +19,7 @@ mod exit;
 mod failure;
 mod health;
 mod names;
+mod object;
 mod output;
 mod pool;
 mod signals;
@@ -49,3 +50,8 @@ pub fn run_with(args: impl IntoIterator<Item = OsString>, streams: &mut Streams<
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The Rust in the description of the data model runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/model.md")]
+struct Model;

@@ -2,17 +2,21 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use millpond::{Epoch, OpenOptions, WatchOptions};
+use millpond::{ArrayOptions, Epoch, ObjectOptions, OpenOptions, WatchOptions};
 use pyo3::{prelude::*, types::PyTuple};
 use uuid::Uuid;
 
 use crate::{
     arguments::{DurabilityName, Key, Place, durability_name},
+    array::Array,
     dict::Dict,
     errors::Result,
     handle::Handle,
+    object::Object,
+    object_lists::ObjectIds,
     package,
     pool::Pool,
+    records::{Id, Kind, class_of},
     snapshot::{DiffIterator, MomentArgument},
     transaction::Transaction,
     watch::NativeWatch,
@@ -133,6 +137,55 @@ impl Container {
     /// Destroys a dictionary, with all that it holds.
     fn destroy_dict(&self, py: Python<'_>, name: &str) -> Result<()> {
         Ok(py.detach(|| self.inner.destroy_dict(name))?)
+    }
+
+    /// An object of a new id, to which nothing was written yet.
+    #[pyo3(signature = (*, dkeys=Kind::HASHED, akeys=Kind::HASHED, object_class=None, low=None),
+           text_signature = "($self, *, dkeys=\"hashed\", akeys=\"hashed\", object_class=None, low=None)")]
+    fn create_object(
+        &self,
+        py: Python<'_>,
+        dkeys: Kind,
+        akeys: Kind,
+        object_class: Option<&str>,
+        low: Option<u128>,
+    ) -> Result<Object> {
+        let class = class_of(object_class)?;
+        let options = ObjectOptions { dkeys: dkeys.0, akeys: akeys.0, class, low };
+        Ok(Object::new(py.detach(|| self.inner.create_object(options))?))
+    }
+
+    /// The object of an id, whether or not anything was written to it.
+    #[pyo3(signature = (id, /))]
+    fn object(&self, py: Python<'_>, id: Id) -> Result<Object> {
+        Object::open(py, &self.inner, &id)
+    }
+
+    /// Iterates over the ids of the container's objects, dictionaries left out.
+    fn objects(&self, py: Python<'_>) -> Result<ObjectIds> {
+        Ok(ObjectIds::new(py.detach(|| self.inner.objects())?))
+    }
+
+    /// Makes a 1-D array.
+    #[pyo3(signature = (*, cell_size=1, chunk_cells=1 << 20, object_class=None, low=None),
+           text_signature = "($self, *, cell_size=1, chunk_cells=1048576, object_class=None, low=None)")]
+    fn create_array(
+        &self,
+        py: Python<'_>,
+        cell_size: u64,
+        chunk_cells: u64,
+        object_class: Option<&str>,
+        low: Option<u128>,
+    ) -> Result<Array> {
+        let options =
+            ArrayOptions { cell_bytes: cell_size, chunk_cells, class: class_of(object_class)?, low };
+        Ok(Array::new(py.detach(|| self.inner.create_array(options))?))
+    }
+
+    /// Opens a 1-D array.
+    #[pyo3(signature = (id, /))]
+    fn array(&self, py: Python<'_>, id: Id) -> Result<Array> {
+        Array::open(py, &self.inner, &id)
     }
 
     /// Follows the container's commits; see :class:`Watch`.

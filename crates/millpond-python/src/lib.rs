@@ -11,6 +11,7 @@
 //!   package `millpond`, fetched once by the functions of [`package`].
 
 mod arguments;
+mod array;
 mod bulk;
 mod cli;
 mod container;
@@ -18,10 +19,13 @@ mod dict;
 mod errors;
 mod handle;
 mod iterator;
+mod object;
+mod object_lists;
 mod package;
 mod pool;
 mod range;
 mod reader;
+mod records;
 mod sizes;
 mod snapshot;
 mod transaction;
@@ -37,10 +41,13 @@ use pyo3::prelude::*;
 mod native {
     #[pymodule_export]
     use crate::{
+        array::{Array, ArrayStat},
         cli::run_cli,
         container::Container,
         dict::Dict,
         iterator::DictIterator,
+        object::Object,
+        object_lists::{ObjectExtents, ObjectIds, ObjectKeys},
         pool::Pool,
         range::DictRange,
         reader::NativeReader,

@@ -1,12 +1,9 @@
 //! The classes `Difference` and `DiffIterator`.
 
-use millpond::{DifferenceKind, DifferentKey, DifferentObject, Moment, ObjectKey};
-use pyo3::{
-    prelude::*,
-    types::{PyBytes, PyInt},
-};
+use millpond::{DifferenceKind, DifferentKey, DifferentObject, Moment};
+use pyo3::{prelude::*, types::PyBytes};
 
-use crate::{errors::Result, handle::Owned};
+use crate::{errors::Result, handle::Owned, records::key_to_python};
 
 /// A state of a container: a snapshot's name, or the number of an epoch.
 #[derive(FromPyObject)]
@@ -73,7 +70,7 @@ impl Difference {
     #[getter]
     fn dkey<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         match &self.inner.key {
-            Some(DifferentKey::Akey { dkey, .. }) => object_key(py, dkey).map(Some),
+            Some(DifferentKey::Akey { dkey, .. }) => Ok(Some(key_to_python(py, dkey)?)),
             _ => Ok(None),
         }
     }
@@ -82,7 +79,7 @@ impl Difference {
     #[getter]
     fn akey<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         match &self.inner.key {
-            Some(DifferentKey::Akey { akey, .. }) => object_key(py, akey).map(Some),
+            Some(DifferentKey::Akey { akey, .. }) => Ok(Some(key_to_python(py, akey)?)),
             _ => Ok(None),
         }
     }
@@ -99,13 +96,6 @@ impl Difference {
     fn __repr__(&self) -> String {
         format!("<millpond.Difference {}>", self.inner)
     }
-}
-
-fn object_key<'py>(py: Python<'py>, key: &ObjectKey<'_>) -> Result<Bound<'py, PyAny>> {
-    Ok(match key {
-        ObjectKey::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
-        ObjectKey::Integer(number) => PyInt::new(py, *number).into_any(),
-    })
 }
 
 /// Iterates over the differences between two states, in bounded memory.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The bytes that `word` stands for.
-pub(super) fn decode(word: OsString, hex: bool) -> Outcome<Vec<u8>> {
+pub(crate) fn decode(word: OsString, hex: bool) -> Outcome<Vec<u8>> {
     if !hex {
         return Ok(word.into_vec());
     }
@@ -25,7 +25,7 @@ pub(super) fn decode(word: OsString, hex: bool) -> Outcome<Vec<u8>> {
 }
 
 /// Where a value comes from.
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The command line.
     Bytes(Vec<u8>),
     /// Standard input.
@@ -36,7 +36,7 @@ pub(super) enum Source {
 
 impl Source {
     /// What `word` stands for: `-` for standard input, `@path` for a file, and else itself.
-    pub(super) fn new(word: OsString, hex: bool, literal: bool) -> Outcome<Self> {
+    pub(crate) fn new(word: OsString, hex: bool, literal: bool) -> Outcome<Self> {
         match word.as_bytes() {
             b"-" if !literal => Ok(Self::Input),
             [b'@', path @ ..] if !literal => {
@@ -50,7 +50,7 @@ impl Source {
     }
 
     /// Reads the next bytes into `buffer`, as many as there are or fit: fewer only at the end.
-    pub(super) fn fill(&mut self, buffer: &mut [u8], output: &mut Output<'_, '_>) -> Outcome<usize> {
+    pub(crate) fn fill(&mut self, buffer: &mut [u8], output: &mut Output<'_, '_>) -> Outcome<usize> {
         let (reader, name): (&mut dyn Read, &dyn std::fmt::Display) = match self {
             Self::Bytes(bytes) => {
                 let taken = bytes.len().min(buffer.len());
@@ -66,7 +66,7 @@ impl Source {
 }
 
 /// Reads into `buffer` until it is full or there is no more.
-pub(super) fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {
@@ -80,7 +80,7 @@ pub(super) fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize
 }
 
 /// The store's own error, if that is what an error of its readers and writers carries.
-pub(super) fn store_error(doing: &str, error: io::Error) -> Failure {
+pub(crate) fn store_error(doing: &str, error: io::Error) -> Failure {
     match error.downcast::<Error>() {
         Ok(error) => error.into(),
         Err(error) => Error::io(doing, error).into(),

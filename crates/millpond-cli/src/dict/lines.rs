@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::output::parse_hex;
 
 /// Bytes of a value on one line.
-pub(super) const PART_BYTES_MAX: usize = 1 << 20;
+pub(crate) const PART_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes in a line that is accepted.
 pub(super) const LINE_BYTES_MAX: usize = 256 << 20;

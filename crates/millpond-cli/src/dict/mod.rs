@@ -1,15 +1,15 @@
 //! `millpond dict`: dictionaries, their entries, and copies of them as JSON Lines.
 
-mod bytes;
+pub(crate) mod bytes;
 mod delete;
 mod dump;
 mod get;
 mod keys;
-mod lines;
+pub(crate) mod lines;
 mod load;
 mod put;
 mod range;
-mod sink;
+pub(crate) mod sink;
 
 use clap::{Args, Subcommand, ValueEnum};
 use millpond::{Container, Dict, Durability, Error, ErrorKind, OpenOptions};
@@ -123,7 +123,7 @@ impl DictCommand {
 
 impl DurabilityOption {
     /// Opens the container for writing.
-    fn open(&self, name: &ContainerName) -> Outcome<Container> {
+    pub(crate) fn open(&self, name: &ContainerName) -> Outcome<Container> {
         let durability = self.durability.map(|word| match word {
             DurabilityWord::Sync => Durability::Sync,
             DurabilityWord::Async => Durability::Async,

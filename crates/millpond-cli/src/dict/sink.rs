@@ -14,7 +14,7 @@ use crate::{failure::Outcome, output::Output};
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A destination of bytes.
-pub(super) enum Sink {
+pub(crate) enum Sink {
     /// Standard output.
     Output,
     /// A file.
@@ -26,7 +26,7 @@ pub(super) enum Sink {
 /// A regular file is written beside its place and moved there by [`Sink::finish`], so that a
 /// failure leaves what was there before; anything else (a pipe, a terminal, `/dev/null`) is
 /// written directly.
-pub(super) struct TargetFile {
+pub(crate) struct TargetFile {
     shown: PathBuf,
     writer: BufWriter<File>,
     /// The file's temporary and its final path; none if it is written directly.
@@ -35,7 +35,7 @@ pub(super) struct TargetFile {
 
 impl Sink {
     /// The file at `path`; `-` and nothing are standard output.
-    pub(super) fn new(path: Option<&Path>) -> Outcome<Self> {
+    pub(crate) fn new(path: Option<&Path>) -> Outcome<Self> {
         match path {
             None => Ok(Self::Output),
             Some(path) if path.as_os_str() == "-" => Ok(Self::Output),
@@ -44,7 +44,7 @@ impl Sink {
     }
 
     /// Writes all of `bytes`.
-    pub(super) fn write(&mut self, bytes: &[u8], output: &mut Output<'_, '_>) -> Outcome {
+    pub(crate) fn write(&mut self, bytes: &[u8], output: &mut Output<'_, '_>) -> Outcome {
         match self {
             Self::Output => output.raw(|to| to.write_all(bytes)),
             Self::File(file) => {
@@ -55,7 +55,7 @@ impl Sink {
     }
 
     /// Puts a file in its place.
-    pub(super) fn finish(self) -> Outcome {
+    pub(crate) fn finish(self) -> Outcome {
         match self {
             Self::Output => Ok(()),
             Self::File(mut file) => {

@@ -104,6 +104,12 @@ impl<'a, 's> Output<'a, 's> {
         self.raw(|to| writeln!(to, "{closing},\"error\":null,\"status\":{}}}", exit::OK))
     }
 
+    /// As [`Output::finish`], where the response has been closed already.
+    pub(crate) fn close(&mut self) -> Outcome {
+        self.pending = Some("");
+        self.finish()
+    }
+
     /// Writes to standard output.
     pub(crate) fn raw(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Outcome {
         write(&mut *self.streams.stdout).map_err(Failure::Output)

@@ -9,6 +9,7 @@ mod container;
 mod dict;
 mod docs;
 mod health;
+mod object;
 mod output;
 mod pool;
 mod snapshot;

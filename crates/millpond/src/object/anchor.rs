@@ -12,7 +12,7 @@
 //! Of a list of keys, the last two are sort keys; of extents, records (8 bytes, big-endian). In text
 //! it is all that in hexadecimal digits.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
 use millpond_core::{Error, ErrorKind, KeyRange, Result, limits::SORT_KEY_BYTES_MAX};
 
@@ -51,9 +51,9 @@ impl Anchor {
         Self { object, of, start: prefix.clone(), prefix, end }
     }
 
-    /// The beginning of a list of extents.
-    pub(super) fn extents(object: ObjectId, prefix: Vec<u8>) -> Self {
-        let (start, end) = (0u64.to_be_bytes().to_vec(), u64::MAX.to_be_bytes().to_vec());
+    /// The beginning of a list of the extents of some records.
+    pub(super) fn extents(object: ObjectId, prefix: Vec<u8>, records: Range<u64>) -> Self {
+        let (start, end) = (records.start.to_be_bytes().to_vec(), records.end.to_be_bytes().to_vec());
         Self { object, of: ListOf::Extents, prefix, start, end }
     }
 
@@ -62,8 +62,14 @@ impl Anchor {
         self.start >= self.end
     }
 
+    /// Whether it is of a list of extents, which [`Object::extents_from`](super::Object::extents_from)
+    /// goes on with; else of keys, for [`Object::keys_from`](super::Object::keys_from).
+    pub fn is_of_extents(&self) -> bool {
+        self.of == ListOf::Extents
+    }
+
     /// The records from which on and to before which extents are listed.
-    pub(super) fn records(&self) -> std::ops::Range<u64> {
+    pub(super) fn records(&self) -> Range<u64> {
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_be_bytes);
         number(&self.start)..number(&self.end)
     }
@@ -156,10 +162,11 @@ mod tests {
         for anchor in [
             Anchor::keys(object, ListOf::Dkeys, vec![2]),
             Anchor::keys(object, ListOf::Akeys, vec![2, b'a', 0, 1]),
-            Anchor::extents(object, vec![2, b'a', 0, 1, b'b', 0, 1]),
+            Anchor::extents(object, vec![2, b'a', 0, 1, b'b', 0, 1], 3..u64::MAX),
         ] {
             assert_eq!(Anchor::from_bytes(&anchor.to_bytes()).expect("an anchor"), anchor);
             assert_eq!(anchor.to_string().parse::<Anchor>().expect("an anchor"), anchor);
+            assert_eq!(anchor.is_of_extents(), anchor.of == ListOf::Extents);
             let bytes = anchor.to_bytes();
             for cut in 0..bytes.len() {
                 assert!(Anchor::from_bytes(&bytes[..cut]).is_err());

@@ -3,7 +3,7 @@
 //! An integer key is 8 bytes, most significant first. A hashed or lexical one is escaped, so that it
 //! keeps its order and no key is a prefix of another: `00` becomes `00 FF`, and `00 01` ends it.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use millpond_core::{Error, ErrorKind, Result, limits::KEY_BYTES_MAX};
 
@@ -24,6 +24,29 @@ impl KeyKind {
     /// Whether it makes sense to ask for the smallest and the largest key.
     pub fn is_ordered(self) -> bool {
         self != Self::Hashed
+    }
+}
+
+/// In lower case, as [`KeyKind::from_str`] reads it.
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hashed => "hashed",
+            Self::Integer => "integer",
+            Self::Lexical => "lexical",
+        })
+    }
+}
+
+impl FromStr for KeyKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let kinds = [Self::Hashed, Self::Integer, Self::Lexical];
+        kinds.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| {
+            let message = format!("{text:?} is no kind of keys: use hashed, integer or lexical");
+            Error::new(ErrorKind::InvalidArgument, message)
+        })
     }
 }
 
@@ -227,6 +250,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn kinds_have_names() {
+        for kind in [KeyKind::Hashed, KeyKind::Integer, KeyKind::Lexical] {
+            assert_eq!(kind.to_string().parse::<KeyKind>().expect("a kind"), kind);
+        }
+        assert_eq!("Lexical".parse::<KeyKind>().expect_err("none").kind(), ErrorKind::InvalidArgument);
     }
 
     #[test]

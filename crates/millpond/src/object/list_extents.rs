@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range};
 use millpond_core::{Direction, Epoch, Result, View};
 
 use super::{
-    Object,
+    Object, add_range,
     anchor::{Anchor, ListOf},
     key::ObjectKey,
     read::{Extents, Held},
@@ -144,9 +144,44 @@ impl Object {
         dkey: impl Into<ObjectKey<'d>>,
         akey: impl Into<ObjectKey<'a>>,
     ) -> Result<ObjectExtents> {
+        self.list_extents_in(dkey, akey, 0..u64::MAX)
+    }
+
+    /// The extents of some records of an akey's array, as far as they lie in there.
+    ///
+    /// # Errors
+    /// As [`Object::list_extents`].
+    pub fn list_extents_in<'d, 'a>(
+        &self,
+        dkey: impl Into<ObjectKey<'d>>,
+        akey: impl Into<ObjectKey<'a>>,
+        records: Range<u64>,
+    ) -> Result<ObjectExtents> {
         let dkey = records::dkey_prefix(self.kind(), &dkey.into())?;
         let akey = records::akey_prefix(self.kind(), &dkey, &akey.into())?;
-        ObjectExtents::new(self.clone(), Anchor::extents(self.id(), akey))
+        ObjectExtents::new(self.clone(), Anchor::extents(self.id(), akey, records))
+    }
+
+    /// Which of some records of an akey's array hold nothing: those never written, or punched. Reads
+    /// none of their bytes.
+    ///
+    /// # Errors
+    /// As [`Object::list_extents`].
+    pub fn holes<'d, 'a>(
+        &self,
+        dkey: impl Into<ObjectKey<'d>>,
+        akey: impl Into<ObjectKey<'a>>,
+        records: Range<u64>,
+    ) -> Result<Vec<Range<u64>>> {
+        let mut holes = Vec::new();
+        let mut at = records.start;
+        for extent in self.list_extents_in(dkey, akey, records.clone())? {
+            let extent = extent?;
+            add_range(&mut holes, at..extent.records.start);
+            at = extent.records.end;
+        }
+        add_range(&mut holes, at..records.end);
+        Ok(holes)
     }
 
     /// Goes on with a list of extents, in the newest state.

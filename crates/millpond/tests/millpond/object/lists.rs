@@ -12,6 +12,7 @@ on_every_backend!(
     a_list_of_many_akeys_a_dkey,
     anchors_are_of_their_object_and_kind,
     extents_far_apart_are_found,
+    extents_and_holes_of_some_records,
 );
 
 fn object(container: &Container, dkeys: KeyKind) -> Object {
@@ -142,4 +143,25 @@ fn a_list_goes_on_in_another_process() {
     }
     let expected: Vec<String> = (0..550).map(|number| format!("sensor-{number:06}")).collect();
     assert_eq!(told, expected);
+}
+
+fn extents_and_holes_of_some_records(scratch: &Scratch) {
+    let object = object(&scratch.container(), KeyKind::Lexical);
+    object.write("d", "a", 2, 10, &[1; 20]).expect("written");
+    object.write("d", "a", 2, 1 << 40, &[2; 20]).expect("written");
+    object.punch_extents("d", "a", [13..15]).expect("punched");
+    let extents = |records| {
+        let listed = object.list_extents_in("d", "a", records).expect("listed");
+        listed.map(|one| one.expect("one").records).collect::<Vec<_>>()
+    };
+    assert_eq!(extents(12..18), [12..13, 15..18]);
+    assert_eq!(extents(0..11), std::iter::once(10..11).collect::<Vec<_>>());
+    assert!(extents(20..1 << 40).is_empty());
+    let holes = |akey: &str, records| object.holes("d", akey, records).expect("found");
+    assert_eq!(holes("a", 8..22), [8..10, 13..15, 20..22]);
+    assert!(holes("a", 10..13).is_empty());
+    assert_eq!(holes("a", 15..u64::MAX), [20..1 << 40, (1 << 40) + 10..u64::MAX]);
+    assert_eq!(holes("nothing", 3..5), std::iter::once(3..5).collect::<Vec<_>>());
+    object.put("d", "single", b"1").expect("put");
+    refused(object.holes("d", "single", 0..1), ErrorKind::InvalidArgument, "a single value");
 }
