@@ -397,6 +397,7 @@ class Container:
         *,
         after: int | None = None,
         dict: str | None = None,
+        object: str | int | None = None,
         prefix: str | bytes | None = None,
         cursor: str | None = None,
         durable: bool = True,
@@ -417,7 +418,8 @@ class Container:
             after: The epoch of the last commit that is known already. By default the one that the cursor
                 has acknowledged, or else the newest one.
             dict: Only changes of the dictionary of this name, which may be still to come.
-            prefix: Only changes of keys that begin with it.
+            object: Only changes of the object of this id.
+            prefix: Only changes of keys, or of dkeys, that begin with it.
             cursor: Registers a cursor of this name, or goes on with it: what is committed after the epoch
                 that it acknowledged is kept for it, also while nobody watches, as far as the property
                 ``watch-retention`` allows.
@@ -1256,6 +1258,18 @@ class Change:
     @property
     def key(self) -> bytes | None:
         """The key; None for the dictionary as a whole."""
+
+    @property
+    def dkey(self) -> bytes | int | None:
+        """The dkey of an object that was changed."""
+
+    @property
+    def akey(self) -> bytes | int | None:
+        """The akey of an object that was changed."""
+
+    @property
+    def records(self) -> tuple[int, int] | None:
+        """Of an array, the first record that was written or punched, and the one behind the last."""
 
     @property
     def value(self) -> bytes | None:

@@ -189,18 +189,20 @@ impl Container {
     }
 
     /// Follows the container's commits; see :class:`Watch`.
-    #[pyo3(signature = (*, after=None, dict=None, prefix=None, cursor=None, durable=true))]
+    #[pyo3(signature = (*, after=None, dict=None, object=None, prefix=None, cursor=None, durable=true))]
     fn watch<'py>(
         &self,
         py: Python<'py>,
         after: Option<u64>,
         dict: Option<String>,
+        object: Option<Id>,
         prefix: Option<Key<'_>>,
         cursor: Option<String>,
         durable: bool,
     ) -> Result<Bound<'py, PyAny>> {
         let prefix = prefix.map_or_else(Vec::new, Key::into_vec);
-        let options = WatchOptions { after: after.map(Epoch), cursor, durable, dict, prefix };
+        let object = object.map(|id| id.0);
+        let options = WatchOptions { after: after.map(Epoch), cursor, durable, dict, object, prefix };
         let watch = py.detach(|| self.inner.watch(options))?;
         Ok(package::watch(py)?.getattr("Watch")?.call1((NativeWatch::new(watch),))?)
     }

@@ -14,6 +14,7 @@ use pyo3::{prelude::*, types::PyBytes};
 use crate::{
     errors::Result,
     handle::{Handle, Owned},
+    records::key_to_python,
     value::to_python,
 };
 
@@ -127,6 +128,24 @@ impl Change {
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.inner.key().map(|key| PyBytes::new(py, key))
+    }
+
+    /// The dkey of an object that was changed.
+    #[getter]
+    fn dkey<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.inner.dkey().map(|key| key_to_python(py, key)).transpose()
+    }
+
+    /// The akey of an object that was changed.
+    #[getter]
+    fn akey<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.inner.akey().map(|key| key_to_python(py, key)).transpose()
+    }
+
+    /// Of an array, the first record that was written or punched, and the one behind the last.
+    #[getter]
+    fn records(&self) -> Option<(u64, u64)> {
+        self.inner.records().map(|records| (records.start, records.end))
     }
 
     /// The value that was put, read now.

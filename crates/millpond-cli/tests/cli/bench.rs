@@ -64,11 +64,17 @@ impl Bench {
 
     /// A pool `lab` with a container `c` and a dictionary `d` in it; answers `POOL/CONTAINER`.
     pub fn prepare(&self) -> String {
+        let container = self.container();
+        self.ok(["dict", "create", &container, "d"]);
+        container
+    }
+
+    /// A container in which nothing was done yet.
+    pub fn container(&self) -> String {
         let pool = self.pool("lab");
         let container = format!("{pool}/c");
         self.ok(["pool", "create", &pool, "--size", "64MiB"]);
         self.ok(["container", "create", &container, "--type", "PYTHON"]);
-        self.ok(["dict", "create", &container, "d"]);
         container
     }
 

@@ -18,7 +18,7 @@ fn objects(answer: Vec<u8>) -> Vec<Value> {
 #[test]
 fn commits_are_told_from_the_beginning() {
     let bench = Bench::processes();
-    let container = bench.prepare();
+    let container = bench.container();
     bench.ok(["dict", "create", &container, "runs"]);
     bench.ok(["dict", "put", &container, "runs", "a-1", "x"]);
     bench.ok(["dict", "put", &container, "runs", "b-1", "y"]);
@@ -53,7 +53,7 @@ fn commits_are_told_from_the_beginning() {
 #[test]
 fn a_cursor_is_acknowledged_as_it_is_told() {
     let bench = Bench::processes();
-    let container = bench.prepare();
+    let container = bench.container();
     bench.ok(["dict", "create", &container, "runs"]);
     for key in ["a", "b", "c"] {
         bench.ok(["dict", "put", &container, "runs", key, "x"]);
@@ -78,7 +78,7 @@ fn a_cursor_is_acknowledged_as_it_is_told() {
 #[test]
 fn an_interrupt_ends_it_well() {
     let bench = Bench::processes();
-    let container = bench.prepare();
+    let container = bench.container();
     bench.ok(["dict", "create", &container, "runs"]);
     let mut watching = Command::new(env!("CARGO_BIN_EXE_millpond"))
         .args(["container", "watch", &container, "--after", "0", "--json"])
