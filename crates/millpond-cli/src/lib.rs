@@ -21,6 +21,7 @@ mod health;
 mod names;
 mod output;
 mod pool;
+mod scrub;
 mod signals;
 mod snapshot;
 mod streams;

@@ -13,6 +13,7 @@ use crate::{
     handle::Handle,
     package,
     pool::Pool,
+    scrub::scrub,
     snapshot::{DiffIterator, MomentArgument},
     transaction::Transaction,
     watch::NativeWatch,
@@ -279,6 +280,18 @@ impl Container {
     fn check<'py>(&self, py: Python<'py>, repair: bool) -> Result<Bound<'py, PyAny>> {
         let report = py.detach(|| self.inner.check(repair))?;
         package::answer(py, "check_report", &report)
+    }
+
+    /// Compares every stored byte with its checksum, and names what is damaged.
+    #[pyo3(signature = (*, rate=None, progress=None))]
+    fn scrub<'py>(
+        &self,
+        py: Python<'py>,
+        rate: Option<u64>,
+        progress: Option<Py<PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let report = scrub(py, rate, progress, |options| self.inner.scrub(options))?;
+        package::answer(py, "scrub_report", &report)
     }
 
     /// Makes everything durable and lets go of the container.

@@ -22,6 +22,7 @@ mod package;
 mod pool;
 mod range;
 mod reader;
+mod scrub;
 mod sizes;
 mod snapshot;
 mod transaction;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use millpond_core::{Damage, Durability, Statistics};
+use millpond_core::{Durability, LastScrub, Statistics};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{container_type::ContainerType, properties::serialize_durability};
+use crate::{container::Damage, container_type::ContainerType, properties::serialize_durability};
 
 /// A pool in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -89,6 +89,8 @@ pub struct ContainerQuery {
     pub dicts: u64,
     /// How many other objects it holds.
     pub objects: u64,
+    /// The last scrub that was finished, if any was.
+    pub last_scrub: Option<LastScrub>,
     /// Sizes and counts of its storage.
     pub statistics: Statistics,
     /// Its properties.

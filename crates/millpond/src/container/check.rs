@@ -9,11 +9,14 @@
 use std::collections::BTreeSet;
 
 use millpond_core::{
-    At, Cursor, Damage, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Op, Precondition, Record, Result,
-    View, Write,
+    At, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Op, Precondition, Record, Result, View,
+    Write,
 };
 
-use super::Container;
+use super::{
+    Container,
+    damage::{Damage, Naming},
+};
 use crate::{
     catalog,
     dict::verify_entry,
@@ -29,15 +32,19 @@ const CATALOGUE_PLACE: &str = "the catalogue";
 
 pub(super) fn check(container: &Container, repair: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
+    let (mut repaired, mut found) = (Vec::new(), Vec::new());
     if repair {
-        match container.open_store()?.repair(&mut |damage| report.repaired.push(damage)) {
+        match container.open_store()?.repair(&mut |damage| repaired.push(damage)) {
             Ok(lost) => report.lost = lost,
             Err(error) if error.kind() == ErrorKind::NotSupported => {}
             Err(error) => return Err(error),
         }
     }
-    report.bytes = container.open_store()?.verify(&mut |damage| report.damages.push(damage))?;
+    report.bytes = container.open_store()?.verify(&mut |damage| found.push(damage))?;
     let view = container.index()?.view(At::Latest)?;
+    let mut naming = Naming::new(&*view);
+    report.repaired = repaired.into_iter().map(|damage| naming.name(damage)).collect();
+    report.damages = found.into_iter().map(|damage| naming.name(damage)).collect();
     let mut check = Check { container, view: &*view, repair, report };
     if repair {
         let reaped = catalog::reap_all(container, usize::MAX);
@@ -271,7 +278,7 @@ impl Check<'_> {
     }
 
     fn damage(&mut self, place: &str, what: String) {
-        self.report.damages.push(Damage { place: place.to_owned(), offset: 0, what });
+        self.report.damages.push(Damage::new(place, what));
     }
 }
 

@@ -4,9 +4,11 @@
 //! change anything and how durable its commits are to be.
 
 mod check;
+mod damage;
 mod options;
 mod properties;
 mod scope;
+mod scrub;
 
 use std::{
     fmt,
@@ -23,9 +25,13 @@ use millpond_core::{
 };
 use uuid::Uuid;
 
-pub use self::options::{ContainerOptions, OpenOptions};
 use self::properties::{durability_of, inline_bytes_of, mapped_of, watch_retention_of};
 pub(crate) use self::scope::Scope;
+pub use self::{
+    damage::Damage,
+    options::{ContainerOptions, OpenOptions},
+    scrub::{ScrubOptions, ScrubProgress, ScrubReport},
+};
 use crate::{
     catalog,
     container_type::ContainerType,
@@ -212,6 +218,7 @@ impl Container {
             path: entry.path.clone(),
             dicts,
             objects,
+            last_scrub: entry.last_scrub,
             statistics: self.inner.store.statistics()?,
             properties: self.properties_of(&entry)?,
             attributes: entry.attributes,
