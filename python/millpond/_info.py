@@ -179,6 +179,7 @@ class CheckReport:
     damages: list[Damage]
     repaired: list[Damage]
     lost: int
+    markers: list[Damage]
     leaked: list[str]
     relinked: list[str]
 
@@ -267,7 +268,7 @@ def metrics(text: str) -> Metrics:
 
 def check_report(text: str) -> CheckReport:
     item = json.loads(text)
-    places = {name: [_damage(one) for one in item[name]] for name in ("damages", "repaired")}
+    places = {name: [_damage(one) for one in item[name]] for name in ("damages", "repaired", "markers")}
     return _record(CheckReport, {**item, **places})
 
 

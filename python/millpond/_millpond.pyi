@@ -508,7 +508,16 @@ class Container:
         """Reads every stored byte and compares it with its checksum.
 
         Args:
-            repair: Give dictionaries that lost their name a new one, so that they can be opened.
+            repair: Give dictionaries that lost their name a new one, so that they can be opened, and
+                put a marker in the place of each long value that is lost: reading it raises
+                :class:`DataLossError`.
+        """
+
+    def forget(self) -> int:
+        """Deletes the markers of values that were lost, so that their keys are simply absent.
+
+        Returns:
+            How many there were.
         """
 
     def scrub(

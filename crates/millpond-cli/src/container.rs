@@ -71,9 +71,13 @@ Examples:
     Check {
         #[command(flatten)]
         container: ContainerWords,
-        /// Give dictionaries that lost their name a new one.
+        /// Give dictionaries that lost their name a new one, give up what damage took, and put a marker
+        /// in the place of each long value that is lost.
         #[arg(long)]
         repair: bool,
+        /// Delete the markers of values that were lost, so that their keys are simply absent.
+        #[arg(long)]
+        forget: bool,
     },
 
     /// Compare every stored byte of a container with its checksum, while others use it.
@@ -207,7 +211,9 @@ impl ContainerCommand {
                 output.respond(&query, |page| show(&query, page))
             }
             ContainerCommand::Destroy { container, force } => destroy(&container.join(), force, output),
-            ContainerCommand::Check { container, repair } => check(&container.join(), repair, output),
+            ContainerCommand::Check { container, repair, forget } => {
+                check(&container.join(), repair, forget, output)
+            }
             ContainerCommand::Scrub { container, rate } => {
                 let name = container.join();
                 let container = writable(&name)?;
@@ -291,12 +297,30 @@ fn destroy(name: &ContainerName, force: bool, output: &mut Output<'_, '_>) -> Ou
     output.respond(&json!({ "destroyed": shown }), |page| page.line(&format!("destroyed container {shown}")))
 }
 
-fn check(name: &ContainerName, repair: bool, output: &mut Output<'_, '_>) -> Outcome {
-    let container = if repair { writable(name)? } else { name.read()? };
-    let report = {
+fn check(name: &ContainerName, repair: bool, forget: bool, output: &mut Output<'_, '_>) -> Outcome {
+    let container = if repair || forget { writable(name)? } else { name.read()? };
+    let (mut report, mut forgotten) = (CheckReport::default(), 0);
+    {
         let _spinner = output.progress("checking", None);
-        container.check(repair)?
-    };
+        // What is repaired is there to be forgotten, and what is forgotten isn't found any more.
+        for repair in [repair].into_iter().chain(forget.then_some(false)) {
+            let repaired = std::mem::take(&mut report.repaired);
+            let lost = report.lost;
+            if forget && !repair {
+                forgotten = container.forget()?;
+            }
+            report = container.check(repair)?;
+            report.repaired.extend(repaired);
+            report.lost += lost;
+        }
+    }
+    if forgotten > 0 {
+        output.remark(&format!("{} forgotten", plural(forgotten, "lost value")));
+    }
+    if !report.markers.is_empty() {
+        let markers = plural(report.markers.len() as u64, "value");
+        output.remark(&format!("{markers} lost: put them again from a copy, or --forget them"));
+    }
     if !report.leaked.is_empty() && !repair {
         let leaked = plural(report.leaked.len() as u64, "dictionary");
         output.remark(&format!("{leaked} without a name: --repair gives them one"));
@@ -407,6 +431,10 @@ fn show_report(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
     if !report.repaired.is_empty() {
         page.line("repaired:")?;
         page.table(&scrub::places(&report.repaired))?;
+    }
+    if !report.markers.is_empty() {
+        page.line("lost:")?;
+        page.table(&scrub::places(&report.markers))?;
     }
     for name in &report.leaked {
         page.line(&format!("leaked    {name}"))?;

@@ -282,6 +282,11 @@ impl Container {
         package::answer(py, "check_report", &report)
     }
 
+    /// Deletes the markers of values that were lost; answers how many there were.
+    fn forget(&self, py: Python<'_>) -> Result<u64> {
+        Ok(py.detach(|| self.inner.forget())?)
+    }
+
     /// Compares every stored byte with its checksum, and names what is damaged.
     #[pyo3(signature = (*, rate=None, progress=None))]
     fn scrub<'py>(

@@ -111,6 +111,8 @@ pub struct CheckReport {
     pub repaired: Vec<Damage>,
     /// At how many of these places records were lost.
     pub lost: u64,
+    /// Values that were lost, in whose place a repair put a marker. They are no damage.
+    pub markers: Vec<Damage>,
     /// The ids of dictionaries that no name led to.
     pub leaked: Vec<String>,
     /// The names under which they are found again, after a repair.

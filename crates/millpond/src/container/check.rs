@@ -3,7 +3,8 @@
 //! All records are compared in one view, so that what others change meanwhile contradicts nothing.
 //! What can't be read is reported and proves nothing: neither that something is missing, nor that
 //! it was never there. A repair of records only adds: it puts back a header, a name or a count that the
-//! other records prove, and never removes an entry. Below them, it first lets the store give up what
+//! other records prove, and never removes an entry; where the bytes of a
+//! value are lost, it puts a marker in its place, which says so (see `loss`). Below them, it first lets the store give up what
 //! damage took, where that keeps more than itself from being read or written.
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use millpond_core::{
 use super::{
     Container,
     damage::{Damage, Naming},
+    loss,
 };
 use crate::{
     catalog,
@@ -41,9 +43,22 @@ pub(super) fn check(container: &Container, repair: bool) -> Result<CheckReport> 
         }
     }
     report.bytes = container.open_store()?.verify(&mut |damage| found.push(damage))?;
+    if repair {
+        let view = container.index()?.view(At::Latest)?;
+        let mut naming = Naming::new(&*view);
+        let damages: Vec<_> = found.iter().cloned().map(|damage| naming.name(damage)).collect();
+        let marked = loss::mark(container, &damages)?;
+        if !marked.is_empty() {
+            // What snapshots show of them is as damaged as before.
+            found.clear();
+            report.bytes = container.open_store()?.verify(&mut |damage| found.push(damage))?;
+            report.lost += marked.len() as u64;
+            report.repaired = marked;
+        }
+    }
     let view = container.index()?.view(At::Latest)?;
     let mut naming = Naming::new(&*view);
-    report.repaired = repaired.into_iter().map(|damage| naming.name(damage)).collect();
+    report.repaired.extend(repaired.into_iter().map(|damage| naming.name(damage)));
     report.damages = found.into_iter().map(|damage| naming.name(damage)).collect();
     let mut check = Check { container, view: &*view, repair, report };
     if repair {
@@ -133,7 +148,7 @@ impl Check<'_> {
     fn check_object(&mut self, id: ObjectId) -> Result<()> {
         let place = format!("object {id}");
         let before = self.report.damages.len();
-        let (mut unreadable, mut wrong) = (Vec::new(), Vec::new());
+        let (mut unreadable, mut wrong, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         let verified = object::verify_object(
             self.view,
             id,
@@ -148,12 +163,15 @@ impl Check<'_> {
                 }
                 Ok(false)
             },
-            |what| {
-                if wrong.len() < DAMAGES_LISTED_MAX {
+            |kind, what| {
+                if kind == ErrorKind::DataLoss {
+                    lost.push(what);
+                } else if wrong.len() < DAMAGES_LISTED_MAX {
                     wrong.push(what);
                 }
             },
         );
+        self.report.markers.extend(lost.into_iter().map(|what| Damage::new(&*place, what)));
         unreadable.append(&mut wrong);
         unreadable.into_iter().for_each(|what| self.damage(&place, what));
         let Some(verified) = self.readable(&place, verified)? else { return Ok(()) };
@@ -200,11 +218,13 @@ impl Check<'_> {
         let mut entries = 0i64;
         while self.advance(&mut *cursor, place)? {
             entries += 1;
-            if let Err(error) = verify_entry(cursor.record())
-                && self.report.damages.len() < before + DAMAGES_LISTED_MAX
-            {
-                let key = layout::user_key(cursor.key()).escape_ascii();
-                self.damage(place, format!("the entry \"{key}\": {error}"));
+            let Err(error) = verify_entry(cursor.record()) else { continue };
+            let key = layout::user_key(cursor.key()).escape_ascii();
+            let what = format!("the entry \"{key}\": {error}");
+            if error.kind() == ErrorKind::DataLoss {
+                self.report.markers.push(Damage::new(place, what));
+            } else if self.report.damages.len() < before + DAMAGES_LISTED_MAX {
+                self.damage(place, what);
             }
         }
         let count_key = Key::new(&partition, COUNT);

@@ -5,6 +5,7 @@
 
 mod check;
 mod damage;
+mod loss;
 mod options;
 mod properties;
 mod scope;
@@ -350,13 +351,23 @@ impl Container {
     /// `repair`, it also finishes the destruction of dictionaries, corrects counts, and gives
     /// dictionaries that no name leads to a name of the form `lost+found-<id>`; and it accepts the loss of
     /// damaged records of the log, which keep the container from being changed, and most of it from being
-    /// read: the report says where.
+    /// read: the report says where. In the place of a long value of a dictionary or of an akey whose bytes
+    /// are damaged it puts a marker: reading it answers `DataLoss` until it is put again, deleted, or
+    /// forgotten ([`Container::forget`]).
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
         self.check_unscoped("check")?;
         if repair {
             self.check_writable()?;
         }
         check::check(self, repair)
+    }
+
+    /// Deletes the markers that a repair put in the place of values that were lost, so that their keys are
+    /// simply absent. Answers how many there were.
+    pub fn forget(&self) -> Result<u64> {
+        self.check_unscoped("forget what is lost")?;
+        self.check_writable()?;
+        loss::forget(self)
     }
 
     /// Makes everything durable and lets go of the storage, for all clones of this handle. Later

@@ -21,7 +21,7 @@ pub(super) fn outlives_rollback(key: &[u8]) -> bool {
 }
 
 /// The partition of a key, of which all have one length.
-pub(super) fn partition_of(key: &[u8]) -> Option<(&Partition, &[u8])> {
+pub(crate) fn partition_of(key: &[u8]) -> Option<(&Partition, &[u8])> {
     key.split_first_chunk()
 }
 

@@ -140,3 +140,56 @@ fn each_damage_is_named_with_its_key_and_bytes() {
     assert_eq!(dict.get(b"long-4").expect("read").as_deref(), Some(&noise(4, 200_000)[..]));
     refused(dict.get(b"long-3"), ErrorKind::Corrupt, "long-3");
 }
+
+#[test]
+fn a_lost_value_is_marked_forgotten_and_whole_in_no_snapshot() {
+    for has_snapshot in [false, true] {
+        let scratch = Scratch::file();
+        let before = container(&scratch);
+        if has_snapshot {
+            before.snapshot("kept").expect("made");
+        }
+        let url = before.url();
+        before.close().expect("closed");
+        drop(before);
+        damage(&scratch, &noise(3, 200_000)[70_000..70_032]);
+        damage(&scratch, &noise(4, 200_000)[110..142]);
+
+        let container = Container::open(&url).expect("opened");
+        let dict = container.dict("d").expect("opened");
+        let found = container.check(false).expect("checked");
+        assert_eq!((found.damages.len(), found.markers.len()), (2, 0), "{found:#?}");
+        assert!(found.damages.iter().any(|damage| damage.key.as_deref() == Some("\"long-3\"")), "{found:#?}");
+        refused(dict.get(b"long-3"), ErrorKind::Corrupt, "long-3");
+
+        let report = container.check(true).expect("repaired");
+        assert_eq!((report.lost, report.repaired.len(), report.markers.len()), (2, 2, 2), "{report:#?}");
+        assert_eq!(report.damages.len(), if has_snapshot { 2 } else { 0 }, "{report:#?}");
+        for key in ["long-3", "long-4"] {
+            refused(dict.get(key.as_bytes()), ErrorKind::DataLoss, key);
+            if has_snapshot {
+                let kept = container.at("kept").expect("opened").dict("d").expect("opened");
+                refused(kept.get(key.as_bytes()), ErrorKind::Corrupt, key);
+            }
+        }
+        refused(dict.get(b"long-3"), ErrorKind::DataLoss, "bytes 65536 to 131072 of 200000");
+        let others = (0..20u64).filter(|key| !(3..5).contains(key));
+        for key in others {
+            let value = dict.get(format!("long-{key}").as_bytes()).expect("read");
+            assert!(value.as_deref() == Some(&noise(key, 200_000)[..]), "a wrong value of {key}");
+        }
+        assert_eq!(dict.len().expect("counted"), 20_020);
+        // A marker is replaced like any value; a second repair finds nothing to do.
+        dict.put(b"long-4", b"again").expect("put");
+        let again = container.check(true).expect("repaired");
+        assert_eq!((again.lost, again.markers.len()), (0, 1), "{again:#?}");
+
+        assert_eq!(container.forget().expect("forgotten"), 1);
+        assert_eq!(dict.get(b"long-3").expect("read"), None);
+        assert_eq!(dict.get(b"long-4").expect("read").as_deref(), Some(&b"again"[..]));
+        assert_eq!(dict.len().expect("counted"), 20_019);
+        assert_eq!(container.forget().expect("forgotten"), 0);
+        let check = container.check(false).expect("checked");
+        assert_eq!(check.is_clean(), !has_snapshot, "{check:#?}");
+    }
+}
