@@ -17,10 +17,12 @@ __all__ = [
     "ContainerSummary",
     "Damage",
     "Histogram",
+    "LastScrub",
     "Metrics",
     "Operations",
     "PoolInfo",
     "PoolSummary",
+    "ScrubReport",
     "Snapshot",
     "Statistics",
 ]
@@ -100,6 +102,7 @@ class ContainerInfo:
     path: str | None
     dicts: int
     objects: int
+    last_scrub: LastScrub | None
     statistics: Statistics
     properties: dict[str, str]
     attributes: dict[str, str]
@@ -158,6 +161,11 @@ class Damage:
     place: str
     offset: int
     what: str
+    object: str | None
+    dict: str | None
+    key: str | None
+    last_key: str | None
+    extent: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,7 @@ class CheckReport:
     damages: list[Damage]
     repaired: list[Damage]
     lost: int
+    markers: list[Damage]
     leaked: list[str]
     relinked: list[str]
 
@@ -178,6 +187,31 @@ class CheckReport:
     def healthy(self) -> bool:
         """Whether every stored byte is as it was written."""
         return not self.damages
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubReport:
+    """What a scrub found: bytes read, the seconds that took, and every damage with its owner."""
+
+    container: str
+    bytes: int
+    seconds: float
+    damages: list[Damage]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every stored byte is as it was written."""
+        return not self.damages
+
+
+@dataclass(frozen=True, slots=True)
+class LastScrub:
+    """The last scrub of a container that was finished."""
+
+    finished: datetime
+    milliseconds: int
+    bytes: int
+    damages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +243,12 @@ def pool_info(text: str) -> PoolInfo:
 
 def container_info(text: str) -> ContainerInfo:
     item = json.loads(text)
-    return _record(ContainerInfo, {**item, "statistics": _record(Statistics, item["statistics"])})
+    last_scrub = item["last_scrub"]
+    parts = {
+        "statistics": _record(Statistics, item["statistics"]),
+        "last_scrub": last_scrub and _record(LastScrub, last_scrub),
+    }
+    return _record(ContainerInfo, {**item, **parts})
 
 
 def metrics(text: str) -> Metrics:
@@ -229,8 +268,25 @@ def metrics(text: str) -> Metrics:
 
 def check_report(text: str) -> CheckReport:
     item = json.loads(text)
-    places = {name: [_record(Damage, one) for one in item[name]] for name in ("damages", "repaired")}
+    places = {name: [_damage(one) for one in item[name]] for name in ("damages", "repaired", "markers")}
     return _record(CheckReport, {**item, **places})
+
+
+def scrub_report(text: str) -> ScrubReport:
+    return _scrub_report(json.loads(text))
+
+
+def scrub_reports(text: str) -> list[ScrubReport]:
+    return [_scrub_report(item) for item in json.loads(text)]
+
+
+def _scrub_report(item: dict[str, Any]) -> ScrubReport:
+    return _record(ScrubReport, {**item, "damages": [_damage(one) for one in item["damages"]]})
+
+
+def _damage(item: dict[str, Any]) -> Damage:
+    extent = item["extent"]
+    return _record(Damage, {**item, "extent": extent and tuple(extent)})
 
 
 def snapshot(text: str) -> Snapshot:
@@ -256,7 +312,7 @@ def _record(kind: type[_T], item: dict[str, Any]) -> _T:
         value = item[_JSON_NAMES.get(field.name, field.name)]
         if field.name == "uuid":
             value = UUID(value)
-        elif field.name == "created":
+        elif field.name in ("created", "finished"):
             value = datetime.fromtimestamp(value, UTC)
         values[field.name] = value
     return kind(**values)

@@ -17,6 +17,7 @@ from ._info import (
     Metrics,
     PoolInfo,
     PoolSummary,
+    ScrubReport,
     Snapshot,
 )
 from ._streams import ValueReader, ValueWriter
@@ -199,6 +200,11 @@ class Pool:
 
     def containers(self) -> builtins.list[ContainerSummary]:
         """The pool's containers, by label."""
+
+    def scrub(
+        self, *, rate: int | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> builtins.list[ScrubReport]:
+        """Scrubs the containers, one after another. See :meth:`Container.scrub`."""
 
     def destroy_container(self, name: str, *, force: bool = False) -> None:
         """Destroys a container, with all that it holds.
@@ -576,7 +582,29 @@ class Container:
         """Reads every stored byte and compares it with its checksum.
 
         Args:
-            repair: Give dictionaries that lost their name a new one, so that they can be opened.
+            repair: Give dictionaries that lost their name a new one, so that they can be opened, and
+                put a marker in the place of each long value that is lost: reading it raises
+                :class:`DataLossError`.
+        """
+
+    def forget(self) -> int:
+        """Deletes the markers of values that were lost, so that their keys are simply absent.
+
+        Returns:
+            How many there were.
+        """
+
+    def scrub(
+        self, *, rate: int | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> ScrubReport:
+        """Compares every stored byte with its checksum, and names what is damaged.
+
+        Others may read and write meanwhile. `query()` tells of the last scrub that was finished.
+
+        Args:
+            rate: Bytes to read in a second, at most.
+            progress: Called some times a second with the bytes that are read, and how many there
+                are about. What it raises ends the scrub.
         """
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "ClosedError",
     "ConflictError",
     "CorruptError",
+    "DataLossError",
     "EpochGoneError",
     "Error",
     "ForkedError",
@@ -113,6 +114,12 @@ class NoSpaceError(_SystemError):
 
 class CorruptError(_SystemError):
     """Stored bytes fail their checksum, or are missing."""
+
+    _number = _errno.EIO
+
+
+class DataLossError(_SystemError):
+    """What was stored there is lost, and a repair has noted that: put it again, or delete it."""
 
     _number = _errno.EIO
 

@@ -119,6 +119,30 @@ def test_what_was_put_is_there_after_a_reopen(pool: Pool) -> None:
         assert container.dict("d") == entries
 
 
+def test_scrub(container: Container) -> None:
+    container.create_dict("d").bput({f"{number}": b"y" * 3000 for number in range(100)})
+    assert container.query().last_scrub is None
+    told: list[tuple[int, int]] = []
+    report = container.scrub(rate=1 << 30, progress=lambda done, total: told.append((done, total)))
+    assert report.healthy
+    assert told[-1] == (report.bytes, report.bytes)
+    last = container.query().last_scrub
+    assert last is not None
+    assert (last.bytes, last.damages) == (report.bytes, 0)
+    assert [one.container for one in container.pool.scrub()] == [container.url]
+
+
+def test_progress_ends_a_scrub(container: Container) -> None:
+    def stop(_done: int, _total: int) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        container.scrub(progress=stop)
+    assert container.query().last_scrub is None
+    with pytest.raises(millpond.InvalidArgumentError):
+        container.scrub(rate=0)
+
+
 def test_flush_compact_and_check(container: Container) -> None:
     kv = container.create_dict("d")
     for _ in range(3):

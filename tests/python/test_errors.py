@@ -26,6 +26,7 @@ BUILT_IN: dict[str, type[Exception]] = {
     "NoSpaceError": OSError,
     "NotFoundError": FileNotFoundError,
     "NotSupportedError": NotImplementedError,
+    "DataLossError": OSError,
     "PermissionDeniedError": PermissionError,
     "PoisonedError": OSError,
     "ReadOnlyError": PermissionError,

@@ -4,8 +4,8 @@ use std::{io, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use millpond::{
-    CheckReport, ContainerOptions, ContainerQuery, ContainerSummary, ContainerType, Damage, Durability,
-    Error, ErrorKind, Metrics, OpenOptions, format_size,
+    CheckReport, ContainerOptions, ContainerQuery, ContainerSummary, ContainerType, Durability, Error,
+    ErrorKind, LastScrub, Metrics, OpenOptions, ScrubOptions, format_size,
 };
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Outcome},
     names::{self, ContainerName, ContainerWords},
     output::{Output, Page, Table, moment, plural},
+    scrub::{self, Rate},
     watch::{self, WatchCommand},
 };
 
@@ -70,9 +71,27 @@ Examples:
     Check {
         #[command(flatten)]
         container: ContainerWords,
-        /// Give dictionaries that lost their name a new one.
+        /// Give dictionaries that lost their name a new one, give up what damage took, and put a marker
+        /// in the place of each long value that is lost.
         #[arg(long)]
         repair: bool,
+        /// Delete the markers of values that were lost, so that their keys are simply absent.
+        #[arg(long)]
+        forget: bool,
+    },
+
+    /// Compare every stored byte of a container with its checksum, while others use it.
+    ///
+    /// Names each damage: file and offset, object, key and bytes of the value. Exits with 7 if something
+    /// is damaged. `query` shows when the last scrub was finished, and what it found.
+    #[command(
+        after_help = "Examples:\n  millpond container scrub lab/results\n  millpond container scrub lab/results --rate 100MiB"
+    )]
+    Scrub {
+        #[command(flatten)]
+        container: ContainerWords,
+        #[command(flatten)]
+        rate: Rate,
     },
 
     /// Give back the space of what was deleted or replaced. Happens in the background by itself;
@@ -192,7 +211,15 @@ impl ContainerCommand {
                 output.respond(&query, |page| show(&query, page))
             }
             ContainerCommand::Destroy { container, force } => destroy(&container.join(), force, output),
-            ContainerCommand::Check { container, repair } => check(&container.join(), repair, output),
+            ContainerCommand::Check { container, repair, forget } => {
+                check(&container.join(), repair, forget, output)
+            }
+            ContainerCommand::Scrub { container, rate } => {
+                let name = container.join();
+                let container = writable(&name)?;
+                let scrub = |options: ScrubOptions<'_>| Ok(vec![container.scrub(options)?]);
+                scrub::run(&name.shown(), &rate, output, scrub, true)
+            }
             ContainerCommand::Compact { container } => compact(&container.join(), output),
             ContainerCommand::Metrics { containers } => metrics(&containers, output),
             ContainerCommand::Watch(command) => command.run(output),
@@ -270,12 +297,30 @@ fn destroy(name: &ContainerName, force: bool, output: &mut Output<'_, '_>) -> Ou
     output.respond(&json!({ "destroyed": shown }), |page| page.line(&format!("destroyed container {shown}")))
 }
 
-fn check(name: &ContainerName, repair: bool, output: &mut Output<'_, '_>) -> Outcome {
-    let container = if repair { writable(name)? } else { name.read()? };
-    let report = {
+fn check(name: &ContainerName, repair: bool, forget: bool, output: &mut Output<'_, '_>) -> Outcome {
+    let container = if repair || forget { writable(name)? } else { name.read()? };
+    let (mut report, mut forgotten) = (CheckReport::default(), 0);
+    {
         let _spinner = output.progress("checking", None);
-        container.check(repair)?
-    };
+        // What is repaired is there to be forgotten, and what is forgotten isn't found any more.
+        for repair in [repair].into_iter().chain(forget.then_some(false)) {
+            let repaired = std::mem::take(&mut report.repaired);
+            let lost = report.lost;
+            if forget && !repair {
+                forgotten = container.forget()?;
+            }
+            report = container.check(repair)?;
+            report.repaired.extend(repaired);
+            report.lost += lost;
+        }
+    }
+    if forgotten > 0 {
+        output.remark(&format!("{} forgotten", plural(forgotten, "lost value")));
+    }
+    if !report.markers.is_empty() {
+        let markers = plural(report.markers.len() as u64, "value");
+        output.remark(&format!("{markers} lost: put them again from a copy, or --forget them"));
+    }
     if !report.leaked.is_empty() && !repair {
         let leaked = plural(report.leaked.len() as u64, "dictionary");
         output.remark(&format!("{leaked} without a name: --repair gives them one"));
@@ -359,6 +404,7 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
         ),
         ("Log", format_size(statistics.bytes_log)),
         ("Epoch", format!("{} (synced: {})", statistics.epoch, statistics.epoch_synced)),
+        ("Last scrub", query.last_scrub.map_or_else(|| "never".to_owned(), last_scrub)),
         ("Open in", plural(statistics.processes, "process")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -367,17 +413,29 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
     page.fields(fields)
 }
 
+fn last_scrub(last: LastScrub) -> String {
+    let found = match last.damages {
+        0 => "all well".to_owned(),
+        damages => plural(damages, "damage"),
+    };
+    format!("{}: {} read, {found}", moment(last.finished), format_size(last.bytes))
+}
+
 fn show_report(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
     let bytes = format_size(report.bytes);
     if report.damages.is_empty() {
         page.good(&format!("{bytes} read and verified"))?;
     } else {
         page.bad(&format!("{bytes} read, {}", plural(report.damages.len() as u64, "damaged place")))?;
-        page.table(&places(&report.damages))?;
+        page.table(&scrub::places(&report.damages))?;
     }
     if !report.repaired.is_empty() {
         page.line("repaired:")?;
-        page.table(&places(&report.repaired))?;
+        page.table(&scrub::places(&report.repaired))?;
+    }
+    if !report.markers.is_empty() {
+        page.line("lost:")?;
+        page.table(&scrub::places(&report.markers))?;
     }
     for name in &report.leaked {
         page.line(&format!("leaked    {name}"))?;
@@ -386,14 +444,6 @@ fn show_report(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
         page.line(&format!("relinked  {name}"))?;
     }
     Ok(())
-}
-
-fn places(damages: &[Damage]) -> Table {
-    let mut table = Table::new(["PLACE", "OFFSET", "WHAT"]);
-    for damage in damages {
-        table.row([&damage.place, &damage.offset.to_string(), &damage.what]);
-    }
-    table
 }
 
 fn durability(durability: Durability) -> &'static str {

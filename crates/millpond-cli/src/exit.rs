@@ -29,6 +29,7 @@ pub const EXIT_CODES: &[(u8, &str, &str)] = &[
     (19, "epoch_gone", "the state that was asked for is no longer kept"),
     (20, "forked", "a handle was carried across a fork"),
     (21, "lagged", "a watch has fallen behind what is kept for it"),
+    (22, "data_loss", "the value is lost, and a repair has noted that"),
 ];
 
 /// The code of success.
@@ -48,6 +49,7 @@ pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Busy => "busy",
         ErrorKind::NoSpace => "no_space",
         ErrorKind::Corrupt => "corrupt",
+        ErrorKind::DataLoss => "data_loss",
         ErrorKind::Incompatible => "incompatible",
         ErrorKind::PermissionDenied => "permission_denied",
         ErrorKind::ReadOnly => "read_only",

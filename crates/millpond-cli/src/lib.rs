@@ -22,6 +22,7 @@ mod names;
 mod object;
 mod output;
 mod pool;
+mod scrub;
 mod signals;
 mod snapshot;
 mod streams;

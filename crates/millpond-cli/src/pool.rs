@@ -10,6 +10,7 @@ use crate::{
     failure::Outcome,
     names,
     output::{Output, Page, Table, moment},
+    scrub::{self, Rate},
 };
 
 #[derive(Subcommand)]
@@ -46,6 +47,17 @@ Examples:
         /// Destroy its containers too, also while others have them open: their handles fail.
         #[arg(long, short)]
         force: bool,
+    },
+
+    /// Compare every stored byte of all containers of a pool with its checksum, while others use them.
+    ///
+    /// See `millpond container scrub`. Exits with 7 if something is damaged.
+    #[command(after_help = "Examples:\n  millpond pool scrub lab\n  millpond pool scrub lab --rate 100MiB")]
+    Scrub {
+        #[command(flatten)]
+        pool: PoolName,
+        #[command(flatten)]
+        rate: Rate,
     },
 
     /// Show a property of a pool, or all of them.
@@ -141,6 +153,10 @@ impl PoolCommand {
                 output.respond(&json!({ "destroyed": pool.name }), |page| {
                     page.line(&format!("destroyed pool {}", pool.name))
                 })
+            }
+            PoolCommand::Scrub { pool, rate } => {
+                let opened = pool.open()?;
+                scrub::run(&pool.name, &rate, output, |options| opened.scrub(options), false)
             }
             PoolCommand::GetProp { pool, what } => what.run(&pool.open()?, output),
             PoolCommand::SetProp { pool, what } => what.run(&pool.open()?, output),

@@ -42,6 +42,8 @@ pub enum ErrorKind {
     NoSpace,
     /// Stored bytes fail their checksum, or are missing.
     Corrupt,
+    /// What was stored there is lost, and a repair has noted that: a put or a delete replaces the note.
+    DataLoss,
     /// A file of a newer or unknown format, a foreign file, or control memory of another kind of
     /// process.
     Incompatible,

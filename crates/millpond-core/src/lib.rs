@@ -16,6 +16,7 @@ mod label;
 pub mod limits;
 mod segments;
 mod store;
+mod verify;
 pub mod watch;
 
 pub use epoch::Epoch;
@@ -28,7 +29,8 @@ pub use key::{Key, KeyRange, RETAINED};
 pub use label::Label;
 pub use segments::{Extent, SegmentId, SegmentWriter, Segments};
 pub use store::{
-    ContainerEntry, ContainerSpec, Damage, PoolDocument, PoolSpace, PoolStore, Statistics, Store,
+    ContainerEntry, ContainerSpec, LastScrub, PoolDocument, PoolSpace, PoolStore, Statistics, Store,
     StoreOptions,
 };
+pub use verify::{Damage, Owner, Verifier};
 pub use watch::{Change, ChangeKind, Watch, WatchOptions, WatchRetention};

@@ -5,7 +5,7 @@ use std::{any::Any, collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Durability, Error, ErrorKind, Index, Label, Result, Segments, WatchRetention};
+use crate::{Damage, Durability, Error, ErrorKind, Index, Label, Result, Segments, Verifier, WatchRetention};
 
 /// The storage of one open container.
 pub trait Store: Send + Sync {
@@ -24,7 +24,12 @@ pub trait Store: Send + Sync {
 
     /// Reads every stored byte and reports each damaged place to `report`, never stopping at the
     /// first. Answers how many bytes were read.
-    fn verify(&self, report: &mut dyn FnMut(Damage)) -> Result<u64>;
+    fn verify(&self, mut report: &mut dyn FnMut(Damage)) -> Result<u64> {
+        self.verify_with(&mut report)
+    }
+
+    /// As [`Store::verify`], with one who follows it, and may slow it down or end it.
+    fn verify_with(&self, verifier: &mut dyn Verifier) -> Result<u64>;
 
     /// Gives up what damage took, where it keeps more than itself from being read or written, and writes
     /// anew what damage can be done without. Reports each place that it dealt with; answers at how many of
@@ -120,6 +125,22 @@ pub struct ContainerEntry {
     /// The directory of the unified namespace that stands for it, if any.
     #[serde(default)]
     pub path: Option<String>,
+    /// The last scrub that was finished, if any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scrub: Option<LastScrub>,
+}
+
+/// What is kept of a scrub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastScrub {
+    /// Seconds since 1970 when it was finished.
+    pub finished: u64,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// How many bytes it read.
+    pub bytes: u64,
+    /// How many damages it found.
+    pub damages: u64,
 }
 
 /// What of a container is fixed when it is created.
@@ -193,15 +214,4 @@ pub struct PoolSpace {
     pub size: Option<u64>,
     /// Bytes allocated.
     pub used: u64,
-}
-
-/// A place that fails its checksum, or is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Damage {
-    /// The file or object, relative to the container.
-    pub place: String,
-    /// Where in it.
-    pub offset: u64,
-    /// What is wrong with it.
-    pub what: String,
 }

@@ -139,7 +139,7 @@ impl Identity {
 
     /// The same as an entry of a report.
     pub(crate) fn damage(&self, offset: u64, what: impl fmt::Display) -> Damage {
-        Damage { place: self.place(), offset, what: what.to_string() }
+        Damage::new(self.place(), offset, what.to_string())
     }
 
     /// The operating system failed while `doing` something to this file.

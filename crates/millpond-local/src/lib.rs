@@ -28,6 +28,7 @@ mod sick_media;
 mod space;
 mod sync;
 mod tail;
+mod verification;
 mod wire;
 
 use millpond_core::fork;

@@ -14,7 +14,7 @@ use std::{
 
 use millpond_core::{
     At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
-    Segments, Statistics, Store, View, Watch, WatchOptions, WriteStream,
+    Segments, Statistics, Store, Verifier, View, Watch, WatchOptions, WriteStream,
 };
 use uuid::Uuid;
 
@@ -193,8 +193,8 @@ impl Store for LocalStore {
         self.writable()?.compact_now()
     }
 
-    fn verify(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
-        self.engine()?.verify_all(report)
+    fn verify_with(&self, verifier: &mut dyn Verifier) -> Result<u64> {
+        self.engine()?.verify_all(verifier)
     }
 
     fn repair(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {

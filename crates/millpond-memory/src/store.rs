@@ -3,8 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Index, Key, Outcome, Record, Result, Segments, Statistics, Store, View, Watch,
-    WatchOptions,
+    At, Commit, Epoch, Index, Key, Outcome, Record, Result, Segments, Statistics, Store, Verifier, View,
+    Watch, WatchOptions,
 };
 
 use crate::{
@@ -67,10 +67,12 @@ impl Store for MemoryStore {
     }
 
     /// Memory carries no checksums of its own, so there is nothing that could fail.
-    fn verify(&self, _report: &mut dyn FnMut(Damage)) -> Result<u64> {
+    fn verify_with(&self, verifier: &mut dyn Verifier) -> Result<u64> {
         self.handle.check_open()?;
         let account = &self.handle.shared.account;
-        Ok(account.bytes(Purpose::Records) + account.bytes(Purpose::Segments))
+        let bytes = account.bytes(Purpose::Records) + account.bytes(Purpose::Segments);
+        verifier.read(bytes)?;
+        Ok(bytes)
     }
 
     fn close(&self) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::{
     package,
     pool::Pool,
     records::{Id, Kind, class_of},
+    scrub::scrub,
     snapshot::{DiffIterator, MomentArgument},
     transaction::Transaction,
     watch::NativeWatch,
@@ -334,6 +335,23 @@ impl Container {
     fn check<'py>(&self, py: Python<'py>, repair: bool) -> Result<Bound<'py, PyAny>> {
         let report = py.detach(|| self.inner.check(repair))?;
         package::answer(py, "check_report", &report)
+    }
+
+    /// Deletes the markers of values that were lost; answers how many there were.
+    fn forget(&self, py: Python<'_>) -> Result<u64> {
+        Ok(py.detach(|| self.inner.forget())?)
+    }
+
+    /// Compares every stored byte with its checksum, and names what is damaged.
+    #[pyo3(signature = (*, rate=None, progress=None))]
+    fn scrub<'py>(
+        &self,
+        py: Python<'py>,
+        rate: Option<u64>,
+        progress: Option<Py<PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let report = scrub(py, rate, progress, |options| self.inner.scrub(options))?;
+        package::answer(py, "scrub_report", &report)
     }
 
     /// Makes everything durable and lets go of the container.

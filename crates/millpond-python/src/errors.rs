@@ -85,6 +85,7 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Conflict => "ConflictError",
         ErrorKind::NoSpace => "NoSpaceError",
         ErrorKind::Corrupt => "CorruptError",
+        ErrorKind::DataLoss => "DataLossError",
         ErrorKind::Incompatible => "IncompatibleError",
         ErrorKind::PermissionDenied => "PermissionDeniedError",
         ErrorKind::ReadOnly => "ReadOnlyError",

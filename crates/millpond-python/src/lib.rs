@@ -26,6 +26,7 @@ mod pool;
 mod range;
 mod reader;
 mod records;
+mod scrub;
 mod sizes;
 mod snapshot;
 mod transaction;

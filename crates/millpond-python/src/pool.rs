@@ -16,6 +16,7 @@ use crate::{
     errors::Result,
     handle::Handle,
     package,
+    scrub::scrub,
 };
 
 /// A quota of space, and the containers that share it.
@@ -150,6 +151,19 @@ impl Pool {
     #[pyo3(signature = (name, *, force=false))]
     fn destroy_container(&self, py: Python<'_>, name: &str, force: bool) -> Result<()> {
         Ok(py.detach(|| self.open_handle()?.destroy_container(name, force))?)
+    }
+
+    /// Compares every stored byte of all containers with its checksum.
+    #[pyo3(signature = (*, rate=None, progress=None))]
+    fn scrub<'py>(
+        &self,
+        py: Python<'py>,
+        rate: Option<u64>,
+        progress: Option<Py<PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let pool = py.detach(|| self.open_handle())?;
+        let reports = scrub(py, rate, progress, |options| pool.scrub(options))?;
+        package::answer(py, "scrub_reports", &reports)
     }
 
     /// The settings that the product knows, as a mapping; ``properties["size"] = "2GiB"`` changes one.

@@ -3,8 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
-    Segments, Statistics, Store, View, Watch, WatchOptions,
+    At, Commit, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
+    Segments, Statistics, Store, Verifier, View, Watch, WatchOptions,
 };
 
 use crate::{
@@ -102,8 +102,8 @@ impl Store for RadosStore {
         index::compact(&self.container)
     }
 
-    fn verify(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
-        index::verify(&self.container, report)
+    fn verify_with(&self, verifier: &mut dyn Verifier) -> Result<u64> {
+        index::verify(&self.container, verifier)
     }
 
     fn close(&self) -> Result<()> {

@@ -54,14 +54,16 @@ mod transaction;
 mod value;
 mod watch;
 
-pub use container::{Container, ContainerOptions, OpenOptions};
+pub use container::{
+    Container, ContainerOptions, Damage, OpenOptions, ScrubOptions, ScrubProgress, ScrubReport,
+};
 pub use container_type::ContainerType;
 pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueReader, ValueWriter};
 pub use home::home;
 pub use layout::ObjectId;
 pub use metrics::{Histogram, Metrics, Operations};
 pub use millpond_core::{
-    Damage, Durability, Epoch, Error, ErrorKind, Label, PoolSpace, Result, Statistics, Store, limits,
+    Durability, Epoch, Error, ErrorKind, Label, LastScrub, PoolSpace, Result, Statistics, Store, limits,
 };
 pub use object::{
     Anchor, Array, ArrayOptions, ArrayStat, Conditions, Fetched, FetchedExtents, KeyKind, Merged, Object,

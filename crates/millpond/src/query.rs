@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use millpond_core::{Damage, Durability, Statistics};
+use millpond_core::{Durability, LastScrub, Statistics};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{container_type::ContainerType, properties::serialize_durability};
+use crate::{container::Damage, container_type::ContainerType, properties::serialize_durability};
 
 /// A pool in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -89,6 +89,8 @@ pub struct ContainerQuery {
     pub dicts: u64,
     /// How many other objects it holds.
     pub objects: u64,
+    /// The last scrub that was finished, if any was.
+    pub last_scrub: Option<LastScrub>,
     /// Sizes and counts of its storage.
     pub statistics: Statistics,
     /// Its properties.
@@ -109,6 +111,8 @@ pub struct CheckReport {
     pub repaired: Vec<Damage>,
     /// At how many of these places records were lost.
     pub lost: u64,
+    /// Values that were lost, in whose place a repair put a marker. They are no damage.
+    pub markers: Vec<Damage>,
     /// The ids of dictionaries that no name led to.
     pub leaked: Vec<String>,
     /// The names under which they are found again, after a repair.

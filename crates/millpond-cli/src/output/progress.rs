@@ -29,6 +29,12 @@ impl Progress {
         Self(bar)
     }
 
+    /// So many of so many are done.
+    pub(crate) fn show(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
     /// `count` more are done.
     pub(crate) fn advance(&self, count: u64) {
         self.0.inc(count);

@@ -164,6 +164,38 @@ fn a_check_reads_what_is_stored() {
 }
 
 #[test]
+fn a_scrub_reads_what_is_stored_and_query_tells_of_it() {
+    Bench::each(|bench| {
+        let container = bench.prepare();
+        bench.ok(["dict", "put", &container, "d", "k", &"v".repeat(100_000)]);
+        assert_eq!(bench.json(["container", "query", &container])["last_scrub"], json!(null));
+        let report = bench.json(["container", "scrub", &container, "--rate", "1GiB"]);
+        assert_eq!(report["damages"], json!([]));
+        assert!(report["bytes"].as_u64() > Some(100_000), "{report}");
+        let last = &bench.json(["container", "query", &container])["last_scrub"];
+        assert_eq!((&last["damages"], &last["bytes"]), (&json!(0), &report["bytes"]));
+        let reports = bench.json(["pool", "scrub", &bench.pool("lab")]);
+        assert_eq!(reports[0]["damages"], json!([]));
+        bench.fails(2, ["container", "scrub", &container, "--rate", "0"]);
+    });
+}
+
+#[test]
+fn a_scrub_names_the_key_of_what_is_damaged() {
+    let bench = Bench::processes();
+    let container = bench.prepare();
+    let value = "v".repeat(100_000);
+    bench.ok(["dict", "put", &container, "d", "k", &value]);
+    flip_a_byte_of(&bench.home(), value.as_bytes());
+    for command in [["container", "scrub", &container], ["pool", "scrub", &bench.pool("lab")]] {
+        let answer = bench.run(command);
+        assert_eq!(answer.code, 7, "{}", answer.stderr);
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        assert!(text.contains("dict \"d\", key \"k\""), "{text}");
+    }
+}
+
+#[test]
 fn a_check_names_damage() {
     let bench = Bench::processes();
     let container = bench.prepare();

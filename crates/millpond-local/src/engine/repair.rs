@@ -86,17 +86,13 @@ impl Engine {
             for run in self.state().runs.iter().filter(|run| run.is_impaired() && run.is_readable()) {
                 self.merge(std::slice::from_ref(run), &BTreeSet::new())?;
                 let place = format!("runs/{}", run.summary().id.file_name());
-                report(Damage {
-                    place,
-                    offset: 0,
-                    what: "the run was written anew; nothing of it is lost".into(),
-                });
+                report(Damage::new(place, 0, "the run was written anew; nothing of it is lost"));
             }
             if let Some(offset) = copy {
                 self.replace_manifest(|_| ())?;
                 self.adopt(&mut lock(&self.applier))?;
-                let what = "the manifest was written anew; nothing of it is lost".into();
-                report(Damage { place: "manifest".into(), offset, what });
+                let what = "the manifest was written anew; nothing of it is lost";
+                report(Damage::new("manifest", offset, what));
             }
             self.collect_garbage()
         });

@@ -50,7 +50,7 @@ impl Lost {
     }
 
     pub(crate) fn damage(&self) -> Damage {
-        Damage { place: self.place.path(), offset: self.place.offset, what: Self::WHAT.into() }
+        Damage::new(self.place.path(), self.place.offset, Self::WHAT)
     }
 
     const WHAT: &'static str = "records of the log were damaged and are lost";

@@ -177,6 +177,7 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         properties: BTreeMap::from([("durability".into(), "async".into())]),
         attributes: BTreeMap::from([("note".into(), "\u{e9}\"\\".into())]),
         path: Some("/somewhere".into()),
+        last_scrub: None,
     };
     let pool = PoolDocument {
         uuid: Uuid::from_u128(9),

@@ -602,6 +602,7 @@ fn entries_of_containers_are_kept() {
         properties: [].into(),
         attributes: [("k".to_owned(), "v".to_owned())].into(),
         path: None,
+        last_scrub: None,
     };
     pool.update(&mut |document| {
         document.containers.insert(CONTAINER, entry.clone());

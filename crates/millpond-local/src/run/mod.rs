@@ -33,6 +33,7 @@ mod rebuild;
 mod record;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 use bytes::Bytes;

@@ -7,14 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use millpond_core::{Damage, Epoch, ErrorKind, Result};
+use millpond_core::{Epoch, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::{
     Entry, Found, KIND, RunCursor, RunId, RunSummary,
     block::{Block, place_of},
     filter::Filter,
-    footer::FOOTER_BYTES,
     index::Index,
     key_hash,
     lookup::{Source as _, Wanted, find},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     cache::BlockCache,
-    identity::{HEADER_BYTES, Identity},
+    identity::Identity,
     media::{File, Media, OpenMode},
     wire::Malformed,
 };
@@ -33,13 +32,13 @@ use crate::{
 /// the filter is in memory too, and blocks are in the cache.
 #[derive(Debug)]
 pub(crate) struct Run {
-    file: Arc<dyn File>,
-    identity: Identity,
-    summary: RunSummary,
+    pub(super) file: Arc<dyn File>,
+    pub(super) identity: Identity,
+    pub(super) summary: RunSummary,
     inherited: Option<Epoch>,
-    index: Index,
+    pub(super) index: Index,
     /// Numbers, in order, of what the index has for blocks that weren't found.
-    lost: Vec<usize>,
+    pub(super) lost: Vec<usize>,
     is_impaired: bool,
     /// None where the filter is damaged: then every key of the range may be there.
     filter: Option<Filter>,
@@ -230,36 +229,6 @@ impl Run {
         Ok(false)
     }
 
-    /// Reads the whole file again, past all caches, and reports what is damaged. Answers how many
-    /// bytes were read.
-    pub(crate) fn verify(&self, report: &mut dyn FnMut(Damage)) -> u64 {
-        let parts = Parts { file: &*self.file, identity: &self.identity };
-        let mut read = 0;
-        let mut check = |checked: Result<u64>, offset| match checked {
-            Ok(bytes) => read += bytes,
-            Err(error) => report(self.identity.damage(offset, error)),
-        };
-        check(parts.header(self.summary.bytes).map(|()| HEADER_BYTES as u64), 0);
-        match parts.footer(self.summary.bytes) {
-            Err(error) => check(Err(error), self.summary.bytes.saturating_sub(FOOTER_BYTES as u64)),
-            Ok(footer) => {
-                check(Ok(FOOTER_BYTES as u64), 0);
-                check(parts.index(&footer).map(|_| footer.index.length), footer.index.offset);
-                check(parts.filter(&footer, None).map(|_| footer.filter.length), footer.filter.offset);
-            }
-        }
-        let mut last = None;
-        for number in 0..self.index.count() {
-            let (offset, length) = self.index.place(number);
-            read += length as u64;
-            if let Err(error) = self.verify_block(number, &mut last) {
-                last = None;
-                report(self.identity.damage(offset, error));
-            }
-        }
-        read
-    }
-
     /// Whether all records can be read.
     pub(crate) fn is_readable(&self) -> bool {
         let mut last = None;
@@ -317,7 +286,7 @@ impl Run {
     }
 
     /// Reads a block from the file into `memory`, and verifies it.
-    fn read_block(&self, number: usize, mut memory: Vec<u8>) -> Result<Block> {
+    pub(super) fn read_block(&self, number: usize, mut memory: Vec<u8>) -> Result<Block> {
         let (offset, length) = self.index.place(number);
         if self.lost.binary_search(&number).is_ok() {
             return Err(self.malformed(number, Malformed("blocks of records can't be found in the damage")));
@@ -330,7 +299,7 @@ impl Run {
 
     /// Whether a verified block keeps the invariants that searches rely on; `last` is the last
     /// record before it.
-    fn check_block(
+    pub(super) fn check_block(
         &self,
         number: usize,
         block: &Block,

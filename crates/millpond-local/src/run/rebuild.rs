@@ -239,10 +239,11 @@ impl Found {
 mod tests {
     use std::{fs, ops::Bound};
 
-    use millpond_core::{Epoch, ErrorKind};
+    use millpond_core::{Damage, Epoch, ErrorKind};
     use millpond_testkit::random::{Random, test_seed};
 
     use super::super::tests::{Place, current, found, model, numbered};
+    use crate::verification::Walk;
 
     /// Overwrites a part of the file, after which everything is right, or an error; answers how many
     /// records are hidden.
@@ -278,7 +279,7 @@ mod tests {
         }
         assert_eq!(hidden > 0, errors > 0, "{damage:?}");
         let mut reported = 0;
-        run.verify(&mut |_| reported += 1);
+        run.verify(&mut Walk::new(&mut |_: Damage| reported += 1)).expect("verified");
         assert!(reported >= errors, "{damage:?}: {reported} are reported of {errors}");
         fs::write(&place.path, &intact).expect("written");
         hidden

@@ -17,6 +17,7 @@ use super::{Entry, EntryRef, Found, Run, RunCursor, RunId, RunSummary, RunWriter
 use crate::{
     cache::BlockCache,
     media::{Media, SystemMedia},
+    verification::Walk,
 };
 
 /// The reference: records in the order of a run.
@@ -120,7 +121,10 @@ pub(super) fn current(cursor: &RunCursor) -> (Vec<u8>, u64, Entry) {
 
 pub(super) fn damages(run: &Run) -> Vec<Damage> {
     let mut found = Vec::new();
-    assert!(run.verify(&mut |damage| found.push(damage)) > 0);
+    let mut report = |damage: Damage| found.push(damage);
+    let mut walk = Walk::new(&mut report);
+    run.verify(&mut walk).expect("verified");
+    assert!(walk.bytes > 0);
     found
 }
 

@@ -15,6 +15,7 @@ mod reader;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 use millpond_core::SegmentId;

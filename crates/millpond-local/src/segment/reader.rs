@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io, path::Path, sync::Arc};
 
-use millpond_core::{Damage, Error, ErrorKind, Extent, Result, SegmentId};
+use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Frames that are read at once.
-const READ_FRAMES: usize = 15;
+pub(super) const READ_FRAMES: usize = 15;
 const PAGE_BYTES: usize = 4096;
 
 thread_local! {
@@ -26,16 +26,16 @@ thread_local! {
 /// A segment that is read, by any number of threads, while its writer may still append to it.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
-    file: Arc<dyn File>,
+    pub(super) file: Arc<dyn File>,
     id: SegmentId,
-    identity: Identity,
+    pub(super) identity: Identity,
 }
 
 /// Frames of a value that lie one behind the other.
 #[derive(Clone, Copy)]
-struct Frames {
+pub(super) struct Frames {
     /// Where the first one begins in the file.
-    offset: u64,
+    pub(super) offset: u64,
     /// Bytes of all payloads; every frame but the last is full.
     payload: usize,
 }
@@ -100,53 +100,14 @@ impl SegmentReader {
         self.file.sync().map_err(|error| self.identity.io("sync", error))
     }
 
-    /// Reads the header and the whole of `extents`, and reports each frame that is damaged. Answers
-    /// how many bytes were read.
-    pub(crate) fn verify(&self, extents: &[Extent], report: &mut dyn FnMut(Damage)) -> u64 {
-        let mut read = HEADER_BYTES as u64;
-        if let Err(error) = self.check_header() {
-            report(self.identity.damage(0, error));
-        }
-        let file_length = self.file.length().unwrap_or(u64::MAX);
-        let mut scratch = SCRATCH.take();
-        let mut payload = vec![0; FRAME_BYTES];
-        for extent in extents {
-            let mut position = 0;
-            while position < extent.length {
-                let length = (extent.length - position).min(FRAME_BYTES as u64);
-                let part = &mut payload[..length as usize];
-                match self.frames(extent, position, part.len()) {
-                    Ok(frames) if frames.offset < file_length => {
-                        if let Err(error) = self.read_frames(frames, 0, part, &mut scratch) {
-                            report(self.identity.damage(frames.offset, error));
-                        }
-                    }
-                    // What is missing is one damage, however many frames that would be.
-                    Ok(_) => {
-                        report(self.identity.damage(file_length, "the segment is cut off"));
-                        break;
-                    }
-                    Err(error) => {
-                        report(self.identity.damage(extent.offset, error));
-                        break;
-                    }
-                }
-                position += length;
-                read += frame::length(length as usize) as u64;
-            }
-        }
-        SCRATCH.set(scratch);
-        read
-    }
-
-    fn check_header(&self) -> Result<()> {
+    pub(super) fn check_header(&self) -> Result<()> {
         let mut header = [0; HEADER_BYTES];
         self.file.read_exact_at(&mut header, 0).map_err(|error| self.failed(0, error))?;
         self.identity.check_header(&header)
     }
 
     /// The frames that hold `length` bytes of a value from `position` on.
-    fn frames(&self, extent: &Extent, position: u64, length: usize) -> Result<Frames> {
+    pub(super) fn frames(&self, extent: &Extent, position: u64, length: usize) -> Result<Frames> {
         let first = position / FRAME_BYTES as u64;
         let start = first * FRAME_BYTES as u64;
         let end = (position + length as u64).checked_next_multiple_of(FRAME_BYTES as u64);
@@ -183,7 +144,7 @@ impl SegmentReader {
         Ok(())
     }
 
-    fn failed(&self, offset: u64, error: io::Error) -> Error {
+    pub(super) fn failed(&self, offset: u64, error: io::Error) -> Error {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return self.identity.corrupt(offset, "the segment is cut off");
         }
@@ -193,7 +154,7 @@ impl SegmentReader {
 
 /// The first `length` bytes of `scratch` from a page's start on: the kernel copies to a place some
 /// bytes behind one several times slower.
-fn page_aligned(scratch: &mut Vec<u8>, length: usize) -> &mut [u8] {
+pub(super) fn page_aligned(scratch: &mut Vec<u8>, length: usize) -> &mut [u8] {
     if scratch.len() < length + PAGE_BYTES {
         *scratch = vec![0; length + PAGE_BYTES];
     }

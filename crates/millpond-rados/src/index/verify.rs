@@ -1,6 +1,8 @@
 //! Reads everything that is stored, and reports what isn't as it was written.
 
-use millpond_core::{Damage, ErrorKind, Result};
+use std::ops::Range;
+
+use millpond_core::{Damage, ErrorKind, Owner, Result, Verifier};
 
 use super::{
     change,
@@ -18,12 +20,12 @@ use crate::{
 };
 
 /// Verifies every omap entry and every frame that a record owns; answers how many bytes that were.
-pub(crate) fn verify(container: &Container, report: &mut dyn FnMut(Damage)) -> Result<u64> {
+pub(crate) fn verify(container: &Container, verifier: &mut dyn Verifier) -> Result<u64> {
     let mut bytes = match container.read(&[HORIZON, RETAINED, IDENT], vec![]) {
         Ok(answer) => {
             match container.retention(&answer) {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    report(damage(HORIZON, &error.to_string()));
+                    verifier.damaged(damage(HORIZON, &error.to_string()));
                 }
                 other => drop(other?),
             }
@@ -31,24 +33,40 @@ pub(crate) fn verify(container: &Container, report: &mut dyn FnMut(Damage)) -> R
         }
         // Without the head, nothing else can be told whole or not.
         Err(error) if error.kind() == ErrorKind::Corrupt => {
-            report(damage(keys::HEAD, &error.to_string()));
+            verifier.damaged(damage(keys::HEAD, &error.to_string()));
             return Ok(0);
         }
         Err(error) => return Err(error),
     };
+    verifier.read(bytes)?;
     for kind in [PARTITIONS, LOG, DEAD, CONDEMNED, HISTORY, RECORDS] {
         pages(container, kind, &[], &mut |_, entries| {
             for (key, value) in entries {
-                bytes += (key.len() + value.len()) as u64;
+                let mut read = (key.len() + value.len()) as u64;
+                let owner = owner(kind, key);
                 match check(container, kind, key, value) {
                     Ok(extents) => {
+                        let mut before = 0;
                         for extent in extents {
                             let is_still_owned = || owns(container, key, value);
-                            bytes += segments::verify(container, &extent, &is_still_owned, report)?;
+                            let mut report = |bytes: Range<u64>, mut damage: Damage| {
+                                damage.owner = owner.clone().map(|key| {
+                                    let bytes = before + bytes.start..before + bytes.end;
+                                    Owner::Value { key, extent, bytes }
+                                });
+                                verifier.damaged(damage);
+                            };
+                            read += segments::verify(container, &extent, &is_still_owned, &mut report)?;
+                            before += extent.length;
                         }
                     }
-                    Err(why) => report(damage(key, &why.to_string())),
+                    Err(why) => {
+                        let owner = owner.map(Owner::Key);
+                        verifier.damaged(Damage { owner, ..damage(key, &why.to_string()) });
+                    }
                 }
+                bytes += read;
+                verifier.read(read)?;
             }
             Ok(())
         })?;
@@ -89,6 +107,17 @@ fn owns(container: &Container, key: &[u8], value: &[u8]) -> Result<bool> {
     Ok(container.read(&[key], vec![])?.entries.get(key).is_some_and(|now| now == value))
 }
 
+/// The key of the record in an entry, if it holds one.
+fn owner(kind: u8, key: &[u8]) -> Option<Vec<u8>> {
+    let (partition, prefix_len) = keys::partition_of(key).ok()?;
+    let sort = match kind {
+        HISTORY => keys::sort_and_version_of(prefix_len, key).ok()?.0,
+        RECORDS => keys::sort_of(prefix_len, key).ok()?,
+        _ => return None,
+    };
+    Some([partition, sort].concat())
+}
+
 fn damage(key: &[u8], what: &str) -> Damage {
-    Damage { place: place(key), offset: 0, what: what.into() }
+    Damage::new(place(key), 0, what)
 }

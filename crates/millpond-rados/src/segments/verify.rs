@@ -1,5 +1,7 @@
 //! Verifying the bytes that a record owns.
 
+use std::ops::Range;
+
 use millpond_core::{Damage, ErrorKind, Extent, Result};
 
 use super::{
@@ -14,7 +16,7 @@ pub(crate) fn verify(
     container: &Container,
     extent: &Extent,
     is_still_owned: &dyn Fn() -> Result<bool>,
-    report: &mut dyn FnMut(Damage),
+    report: &mut dyn FnMut(Range<u64>, Damage),
 ) -> Result<u64> {
     let mut whole = 0;
     let mut buffer = Vec::new();
@@ -28,7 +30,7 @@ pub(crate) fn verify(
                 if !is_still_owned()? {
                     return Ok(whole);
                 }
-                report(damage(extent, at, "the object is missing"));
+                report(at..at + length, damage(extent, at, "the object is missing"));
             }
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 whole += frames(container, extent, at, length, report)?;
@@ -46,7 +48,7 @@ fn frames(
     extent: &Extent,
     start: u64,
     length: u64,
-    report: &mut dyn FnMut(Damage),
+    report: &mut dyn FnMut(Range<u64>, Damage),
 ) -> Result<u64> {
     let mut whole = 0;
     let mut buffer = Vec::new();
@@ -56,7 +58,7 @@ fn frames(
         buffer.resize(count as usize, 0);
         match read(container, extent, at, &mut buffer) {
             Ok(()) => whole += count,
-            Err(error) => report(damage(extent, at, &error.to_string())),
+            Err(error) => report(at..at + count, damage(extent, at, &error.to_string())),
         }
         at += count;
     }
@@ -66,9 +68,5 @@ fn frames(
 fn damage(extent: &Extent, at: u64, what: &str) -> Damage {
     let place = extent.offset + at;
     let object = segment_object(extent.segment, place / PART_BYTES);
-    Damage {
-        place: object.to_string_lossy().into_owned(),
-        offset: place / FRAME_BYTES % FRAMES * STRIDE,
-        what: what.into(),
-    }
+    Damage::new(object.to_string_lossy(), place / FRAME_BYTES % FRAMES * STRIDE, what)
 }

@@ -55,6 +55,7 @@ fn the_document_is_replaced_whole(pool: &dyn PoolStore) {
         properties: BTreeMap::from([("durability".into(), "async".into())]),
         attributes: BTreeMap::from([("note".into(), "a\0b\u{fffd}é".into())]),
         path: Some("/somewhere".into()),
+        last_scrub: None,
     };
     let mut change = |document: &mut millpond_core::PoolDocument| {
         document.containers.insert(uuid(1), entry.clone());

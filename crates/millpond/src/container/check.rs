@@ -3,17 +3,22 @@
 //! All records are compared in one view, so that what others change meanwhile contradicts nothing.
 //! What can't be read is reported and proves nothing: neither that something is missing, nor that
 //! it was never there. A repair of records only adds: it puts back a header, a name or a count that the
-//! other records prove, and never removes an entry. Below them, it first lets the store give up what
+//! other records prove, and never removes an entry; where the bytes of a
+//! value are lost, it puts a marker in its place, which says so (see `loss`). Below them, it first lets the store give up what
 //! damage took, where that keeps more than itself from being read or written.
 
 use std::collections::BTreeSet;
 
 use millpond_core::{
-    At, Cursor, Damage, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Op, Precondition, Record, Result,
-    View, Write,
+    At, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Op, Precondition, Record, Result, View,
+    Write,
 };
 
-use super::Container;
+use super::{
+    Container,
+    damage::{Damage, Naming},
+    loss,
+};
 use crate::{
     catalog,
     dict::verify_entry,
@@ -29,15 +34,32 @@ const CATALOGUE_PLACE: &str = "the catalogue";
 
 pub(super) fn check(container: &Container, repair: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
+    let (mut repaired, mut found) = (Vec::new(), Vec::new());
     if repair {
-        match container.open_store()?.repair(&mut |damage| report.repaired.push(damage)) {
+        match container.open_store()?.repair(&mut |damage| repaired.push(damage)) {
             Ok(lost) => report.lost = lost,
             Err(error) if error.kind() == ErrorKind::NotSupported => {}
             Err(error) => return Err(error),
         }
     }
-    report.bytes = container.open_store()?.verify(&mut |damage| report.damages.push(damage))?;
+    report.bytes = container.open_store()?.verify(&mut |damage| found.push(damage))?;
+    if repair {
+        let view = container.index()?.view(At::Latest)?;
+        let mut naming = Naming::new(&*view);
+        let damages: Vec<_> = found.iter().cloned().map(|damage| naming.name(damage)).collect();
+        let marked = loss::mark(container, &damages)?;
+        if !marked.is_empty() {
+            // What snapshots show of them is as damaged as before.
+            found.clear();
+            report.bytes = container.open_store()?.verify(&mut |damage| found.push(damage))?;
+            report.lost += marked.len() as u64;
+            report.repaired = marked;
+        }
+    }
     let view = container.index()?.view(At::Latest)?;
+    let mut naming = Naming::new(&*view);
+    report.repaired.extend(repaired.into_iter().map(|damage| naming.name(damage)));
+    report.damages = found.into_iter().map(|damage| naming.name(damage)).collect();
     let mut check = Check { container, view: &*view, repair, report };
     if repair {
         let reaped = catalog::reap_all(container, usize::MAX);
@@ -126,7 +148,7 @@ impl Check<'_> {
     fn check_object(&mut self, id: ObjectId) -> Result<()> {
         let place = format!("object {id}");
         let before = self.report.damages.len();
-        let (mut unreadable, mut wrong) = (Vec::new(), Vec::new());
+        let (mut unreadable, mut wrong, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         let verified = object::verify_object(
             self.view,
             id,
@@ -141,12 +163,15 @@ impl Check<'_> {
                 }
                 Ok(false)
             },
-            |what| {
-                if wrong.len() < DAMAGES_LISTED_MAX {
+            |kind, what| {
+                if kind == ErrorKind::DataLoss {
+                    lost.push(what);
+                } else if wrong.len() < DAMAGES_LISTED_MAX {
                     wrong.push(what);
                 }
             },
         );
+        self.report.markers.extend(lost.into_iter().map(|what| Damage::new(&*place, what)));
         unreadable.append(&mut wrong);
         unreadable.into_iter().for_each(|what| self.damage(&place, what));
         let Some(verified) = self.readable(&place, verified)? else { return Ok(()) };
@@ -193,11 +218,13 @@ impl Check<'_> {
         let mut entries = 0i64;
         while self.advance(&mut *cursor, place)? {
             entries += 1;
-            if let Err(error) = verify_entry(cursor.record())
-                && self.report.damages.len() < before + DAMAGES_LISTED_MAX
-            {
-                let key = layout::user_key(cursor.key()).escape_ascii();
-                self.damage(place, format!("the entry \"{key}\": {error}"));
+            let Err(error) = verify_entry(cursor.record()) else { continue };
+            let key = layout::user_key(cursor.key()).escape_ascii();
+            let what = format!("the entry \"{key}\": {error}");
+            if error.kind() == ErrorKind::DataLoss {
+                self.report.markers.push(Damage::new(place, what));
+            } else if self.report.damages.len() < before + DAMAGES_LISTED_MAX {
+                self.damage(place, what);
             }
         }
         let count_key = Key::new(&partition, COUNT);
@@ -271,7 +298,7 @@ impl Check<'_> {
     }
 
     fn damage(&mut self, place: &str, what: String) {
-        self.report.damages.push(Damage { place: place.to_owned(), offset: 0, what });
+        self.report.damages.push(Damage::new(place, what));
     }
 }
 

@@ -4,9 +4,12 @@
 //! change anything and how durable its commits are to be.
 
 mod check;
+mod damage;
+mod loss;
 mod options;
 mod properties;
 mod scope;
+mod scrub;
 
 use std::{
     fmt,
@@ -23,9 +26,13 @@ use millpond_core::{
 };
 use uuid::Uuid;
 
-pub use self::options::{ContainerOptions, OpenOptions};
 use self::properties::{durability_of, inline_bytes_of, mapped_of, watch_retention_of};
 pub(crate) use self::scope::Scope;
+pub use self::{
+    damage::Damage,
+    options::{ContainerOptions, OpenOptions},
+    scrub::{ScrubOptions, ScrubProgress, ScrubReport},
+};
 use crate::{
     catalog,
     container_type::ContainerType,
@@ -212,6 +219,7 @@ impl Container {
             path: entry.path.clone(),
             dicts,
             objects,
+            last_scrub: entry.last_scrub,
             statistics: self.inner.store.statistics()?,
             properties: self.properties_of(&entry)?,
             attributes: entry.attributes,
@@ -343,13 +351,23 @@ impl Container {
     /// `repair`, it also finishes the destruction of dictionaries, corrects counts, and gives
     /// dictionaries that no name leads to a name of the form `lost+found-<id>`; and it accepts the loss of
     /// damaged records of the log, which keep the container from being changed, and most of it from being
-    /// read: the report says where.
+    /// read: the report says where. In the place of a long value of a dictionary or of an akey whose bytes
+    /// are damaged it puts a marker: reading it answers `DataLoss` until it is put again, deleted, or
+    /// forgotten ([`Container::forget`]).
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
         self.check_unscoped("check")?;
         if repair {
             self.check_writable()?;
         }
         check::check(self, repair)
+    }
+
+    /// Deletes the markers that a repair put in the place of values that were lost, so that their keys are
+    /// simply absent. Answers how many there were.
+    pub fn forget(&self) -> Result<u64> {
+        self.check_unscoped("forget what is lost")?;
+        self.check_writable()?;
+        loss::forget(self)
     }
 
     /// Makes everything durable and lets go of the storage, for all clones of this handle. Later

@@ -94,6 +94,7 @@ impl ContainerOptions {
             properties: recorded,
             attributes: BTreeMap::new(),
             path: None,
+            last_scrub: None,
         };
         Ok((entry, spec))
     }

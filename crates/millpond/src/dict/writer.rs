@@ -113,7 +113,7 @@ pub(super) fn io_error(error: Error) -> io::Error {
         ErrorKind::NoSpace => io::ErrorKind::StorageFull,
         ErrorKind::NotFound => io::ErrorKind::NotFound,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnly => io::ErrorKind::PermissionDenied,
-        ErrorKind::Corrupt | ErrorKind::Incompatible => io::ErrorKind::InvalidData,
+        ErrorKind::Corrupt | ErrorKind::DataLoss | ErrorKind::Incompatible => io::ErrorKind::InvalidData,
         ErrorKind::Timeout => io::ErrorKind::TimedOut,
         ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
         _ => io::ErrorKind::Other,

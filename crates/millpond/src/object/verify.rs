@@ -1,6 +1,6 @@
 //! Whether the records of an object are well-formed and agree, for the check of a container.
 
-use millpond_core::{Cursor, Direction, Error, Key, KeyRange, RecordRef, Result, View};
+use millpond_core::{Cursor, Direction, Error, ErrorKind, Key, KeyRange, RecordRef, Result, View};
 
 use super::{
     extent::ExtentValue,
@@ -25,13 +25,13 @@ pub(crate) fn verify_object(
     view: &dyn View,
     id: ObjectId,
     mut advance: impl FnMut(&mut dyn Cursor) -> Result<bool>,
-    mut damage: impl FnMut(String),
+    mut damage: impl FnMut(ErrorKind, String),
 ) -> Result<Verified> {
     let mut verified = Verified { lacks_header: None };
     let kind = match id.kind() {
         Ok(kind) => kind,
         Err(error) => {
-            damage(error.to_string());
+            damage(error.kind(), error.to_string());
             return Ok(verified);
         }
     };
@@ -43,20 +43,22 @@ pub(crate) fn verify_object(
         if sort == HEADER {
             has_header = true;
             if let Err(error) = header::parse(kind.form, record.value) {
-                damage(error.to_string());
+                damage(error.kind(), error.to_string());
             }
         } else if let Err(error) = akey.verify(kind, sort, record) {
             let place = Place::parse(kind, sort).ok();
             let akey = place.and_then(|place| Some((Place::dkey(kind, sort)?, place.akey(kind, sort)?)));
             match akey {
-                Some((dkey, akey)) => damage(format!("the akey {akey} of the dkey {dkey}: {error}")),
-                None => damage(error.to_string()),
+                Some((dkey, akey)) => {
+                    damage(error.kind(), format!("the akey {akey} of the dkey {dkey}: {error}"));
+                }
+                None => damage(error.kind(), error.to_string()),
             }
         }
     }
     // A header that can't be read isn't known to be missing.
     if !has_header && view.get(Key::new(&partition, HEADER)).is_ok() {
-        damage("its header is missing".to_owned());
+        damage(ErrorKind::Corrupt, "its header is missing".to_owned());
         // What an array had in its header, nothing else tells.
         verified.lacks_header = (kind.form == ObjectForm::Keyed).then(|| header::encode(None));
     }
@@ -100,5 +102,5 @@ impl Akey {
 }
 
 fn wrong(what: &str) -> Error {
-    Error::new(millpond_core::ErrorKind::Corrupt, what)
+    Error::new(ErrorKind::Corrupt, what)
 }

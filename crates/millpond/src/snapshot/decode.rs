@@ -21,13 +21,13 @@ pub(super) fn outlives_rollback(key: &[u8]) -> bool {
 }
 
 /// The partition of a key, of which all have one length.
-pub(super) fn partition_of(key: &[u8]) -> Option<(&Partition, &[u8])> {
+pub(crate) fn partition_of(key: &[u8]) -> Option<(&Partition, &[u8])> {
     key.split_first_chunk()
 }
 
 /// A key that a user knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum UserKey<'a> {
+pub(crate) enum UserKey<'a> {
     /// The object itself: there while it lives.
     Object,
     /// An entry of a dictionary.
@@ -37,7 +37,7 @@ pub(super) enum UserKey<'a> {
 }
 
 /// Whose a key is and which, if it is a user's.
-pub(super) fn decode(key: &[u8]) -> Option<(ObjectId, UserKey<'_>)> {
+pub(crate) fn decode(key: &[u8]) -> Option<(ObjectId, UserKey<'_>)> {
     let (partition, sort) = partition_of(key).filter(|_| !outlives_rollback(key))?;
     if partition == CATALOGUE {
         return None;
@@ -61,7 +61,7 @@ pub(super) fn restored(key: &[u8], version: Epoch, value: &Bytes) -> Bytes {
 }
 
 /// The name of an object in a view, if it has one there.
-pub(super) fn name_of(view: &dyn View, id: ObjectId) -> millpond_core::Result<Option<String>> {
+pub(crate) fn name_of(view: &dyn View, id: ObjectId) -> millpond_core::Result<Option<String>> {
     let sort = Listing::Objects.object_key(id);
     let Some(record) = view.get(Key::new(CATALOGUE, &sort))? else { return Ok(None) };
     Ok(layout::parse_header_record(&record.value).ok())

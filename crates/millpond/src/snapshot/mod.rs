@@ -8,7 +8,7 @@
 //! states. [`scope`]: a handle that shows one. [`diff`], [`rollback`]: what is between two, and back.
 //! [`held`]: what each one holds back.
 
-mod decode;
+pub(crate) mod decode;
 mod diff;
 mod held;
 mod moment;

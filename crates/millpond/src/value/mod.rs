@@ -5,7 +5,7 @@ mod stored;
 
 pub(crate) use self::{
     long::{Applied, LongValues, Prepared},
-    stored::{Stored, load, load_ref, put_inline, put_long},
+    stored::{Stored, load, load_ref, put_inline, put_long, put_lost},
 };
 
 /// How often a record is read again because its bytes have moved.

@@ -2,8 +2,10 @@
 //!
 //! | bytes   | content                                                        |
 //! |---------|----------------------------------------------------------------|
-//! | 1       | 1: the value follows; 2: it is in the record's extents          |
-//! | rest    | of 1, the value; of 2, its length in bytes as a varint (LEB128) |
+//! | 1       | 1: the value follows; 2: it is in the record's extents; 3: a   |
+//! |         | value was here, and is lost                                    |
+//! | rest    | of 1, the value; of 2, its length in bytes as a varint         |
+//! |         | (LEB128); of 3, what was lost, as a text                       |
 //!
 //! Invariant: a long value is read into memory only after its length has been compared with that
 //! of its extents, so that no damaged length makes anyone allocate.
@@ -13,6 +15,7 @@ use millpond_core::{Error, ErrorKind, Extent, Record, RecordRef, Result, Segment
 
 const INLINE: u8 = 1;
 const LONG: u8 = 2;
+const LOST: u8 = 3;
 
 /// A value, as a record has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,8 @@ impl<'a> Stored<'a> {
     /// Reads a record.
     ///
     /// # Errors
-    /// `Corrupt` when it is malformed, or when its extents have another length.
+    /// `Corrupt` when it is malformed, or when its extents have another length; `DataLoss` when it says
+    /// that the value is lost.
     pub(crate) fn parse(record: RecordRef<'a>) -> Result<Self> {
         match record.value.split_first() {
             Some((&INLINE, value)) => Ok(Self::Inline(value)),
@@ -45,6 +49,14 @@ impl<'a> Stored<'a> {
                 }
                 Ok(Self::Long(length))
             }
+            Some((&LOST, what)) => Err(Error::new(
+                ErrorKind::DataLoss,
+                format!(
+                    "the value is lost: {}; put it again from a copy, delete the key, or forget all that is \
+                     lost with `millpond container check --forget`",
+                    String::from_utf8_lossy(what)
+                ),
+            )),
             Some((kind, _)) => Err(Error::new(
                 ErrorKind::Incompatible,
                 format!(
@@ -73,6 +85,12 @@ pub(crate) fn put_inline(out: &mut Vec<u8>, value: &[u8]) {
     out.reserve(value.len() + 1);
     out.push(INLINE);
     out.extend_from_slice(value);
+}
+
+/// Appends the record that stands for a value that was lost; `what` says what of it.
+pub(crate) fn put_lost(out: &mut Vec<u8>, what: &str) {
+    out.push(LOST);
+    out.extend_from_slice(what.as_bytes());
 }
 
 /// Appends the record of a value in extents.
@@ -175,6 +193,11 @@ mod tests {
         ] {
             assert_eq!(parse(value, &extents).expect_err("damaged").kind(), ErrorKind::Corrupt);
         }
+        let mut lost = Vec::new();
+        put_lost(&mut lost, "bytes 0 to 5");
+        let error = parse(&lost, &[]).expect_err("lost");
+        assert_eq!(error.kind(), ErrorKind::DataLoss);
+        assert!(error.to_string().contains("bytes 0 to 5"), "{error}");
         assert_eq!(parse(&[9, 1], &[]).expect_err("newer").kind(), ErrorKind::Incompatible);
     }
 }

@@ -20,5 +20,6 @@ mod object;
 mod pool;
 mod processes;
 mod properties;
+mod scrub;
 mod snapshots;
 mod watch;

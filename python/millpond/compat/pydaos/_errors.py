@@ -64,6 +64,7 @@ _CODES: tuple[tuple[type[errors.Error], Der], ...] = (
     (errors.ConflictError, Der.TX_RESTART),
     (errors.NoSpaceError, Der.NOSPACE),
     (errors.CorruptError, Der.CSUM),
+    (errors.DataLossError, Der.DATA_LOSS),
     (errors.IncompatibleError, Der.NOTSUPPORTED),
     (errors.ReadOnlyError, Der.NO_PERM),
     (errors.PermissionDeniedError, Der.NO_PERM),

@@ -1,0 +1,157 @@
+//! Values that are lost: a repair puts a marker in the place of each, and forgetting deletes the markers.
+//!
+//! Invariant: a marker takes the place of exactly the version whose bytes were found damaged, and were
+//! still so when they were read once more. What others put meanwhile stays, and so do older versions,
+//! which snapshots show.
+
+use std::collections::BTreeMap;
+
+use millpond_core::{
+    At, Cursor, Direction, ErrorKind, Extent, Key, KeyRange, Op, Outcome, Owner, Precondition, RecordRef,
+    Result, View, Write,
+};
+
+use super::{Container, damage::Damage};
+use crate::{
+    layout::{self, COUNT, Listing, ObjectId},
+    snapshot::decode::{UserKey, decode, partition_of},
+    value::{Stored, put_lost},
+};
+
+/// Damages one behind the other after which an object is left alone.
+const UNREADABLE_MAX: usize = 1000;
+
+/// Bytes that are read again at once, to see whether they are lost.
+const PART_BYTES: u64 = 1 << 20;
+
+/// Bytes of what a marker says, at most.
+const MARKER_BYTES_MAX: usize = 1000;
+
+/// Puts markers in the place of what `damages` took; answers what they stand for.
+pub(super) fn mark(container: &Container, damages: &[Damage]) -> Result<Vec<Damage>> {
+    let mut lost: BTreeMap<&[u8], Vec<&Damage>> = BTreeMap::new();
+    for damage in damages {
+        if let Some(Owner::Value { key, .. }) = &damage.owner {
+            lost.entry(key).or_default().push(damage);
+        }
+    }
+    let mut marked = Vec::new();
+    for (key, damages) in lost {
+        if let Some(first) = damages.first()
+            && mark_one(container, key, &damages)?
+        {
+            let what = "the value is lost: a marker was put in its place".to_owned();
+            marked.push(Damage { what, ..(*first).clone() });
+        }
+    }
+    Ok(marked)
+}
+
+fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bool> {
+    let Some((partition, sort)) = partition_of(key).filter(|_| has_stored_value(key)) else {
+        return Ok(false);
+    };
+    let key = Key::new(partition, sort);
+    // What can't be read has its own damage.
+    let Ok(Some(record)) = container.index()?.get(key) else { return Ok(false) };
+    let reference = RecordRef { version: record.version, value: &record.value, extents: &record.extents };
+    let Ok(Stored::Long(length)) = Stored::parse(reference) else { return Ok(false) };
+    let mut what = String::new();
+    for damage in damages {
+        let Some(Owner::Value { extent, bytes, .. }) = &damage.owner else { continue };
+        if record.extents.contains(extent) && is_lost(container, extent)? {
+            let part = format!("bytes {} to {} of {length} ({})", bytes.start, bytes.end, damage.place);
+            if what.len() + part.len() < MARKER_BYTES_MAX {
+                what += if what.is_empty() { "" } else { ", " };
+                what += &part;
+            }
+        }
+    }
+    if what.is_empty() {
+        return Ok(false);
+    }
+    let mut value = Vec::new();
+    put_lost(&mut value, &what);
+    let same = Precondition::Unchanged { key, version: record.version };
+    let marker = Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None };
+    Ok(matches!(container.commit(vec![same], vec![marker])?, Outcome::Committed { .. }))
+}
+
+/// Whether an extent can't be read, once more.
+fn is_lost(container: &Container, extent: &Extent) -> Result<bool> {
+    let mut buffer = Vec::new();
+    let mut at = 0;
+    while at < extent.length {
+        buffer.resize((extent.length - at).min(PART_BYTES) as usize, 0);
+        match container.segments()?.read(extent, at, &mut buffer) {
+            Ok(()) => at += buffer.len() as u64,
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
+            // It has moved: then it could be read.
+            Err(error) if error.kind() == ErrorKind::EpochGone => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes the markers of all objects; answers how many. What else can't be read stays as it is.
+pub(super) fn forget(container: &Container) -> Result<u64> {
+    let view = container.index()?.view(At::Latest)?;
+    let mut objects = Vec::new();
+    let mut cursor = view.scan(Listing::Objects.range(), Direction::Forward)?;
+    while readable(&mut *cursor)? {
+        if let Ok(id) = layout::object_of(cursor.key()) {
+            objects.push(id);
+        }
+    }
+    let mut forgotten = 0;
+    for id in objects {
+        forgotten += forget_in(container, &*view, id)?;
+    }
+    Ok(forgotten)
+}
+
+fn forget_in(container: &Container, view: &dyn View, id: ObjectId) -> Result<u64> {
+    let partition = id.partition();
+    let count = id.is_dict().then(|| Key::new(&partition, COUNT));
+    let mut cursor = view.scan(KeyRange::all(&partition), Direction::Forward)?;
+    let mut forgotten = 0;
+    while readable(&mut *cursor)? {
+        let whole = [&partition[..], cursor.key()].concat();
+        let record = cursor.record();
+        if !has_stored_value(&whole) || !is_marker(record) {
+            continue;
+        }
+        let key = Key::new(&partition, cursor.key());
+        let same = Precondition::Unchanged { key, version: record.version };
+        let deletion = Write { key, op: Op::Delete, tally: count };
+        if let Outcome::Committed { .. } = container.commit(vec![same], vec![deletion])? {
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
+/// Whether the record of a key is a value as dictionaries and akeys have it.
+fn has_stored_value(key: &[u8]) -> bool {
+    match decode(key) {
+        Some((_, UserKey::Entry(_))) => true,
+        Some((_, UserKey::Record(record))) => !record.is_header && record.records.is_none(),
+        _ => false,
+    }
+}
+
+fn is_marker(record: RecordRef<'_>) -> bool {
+    Stored::parse(record).is_err_and(|error| error.kind() == ErrorKind::DataLoss)
+}
+
+/// Goes to the next record that can be read.
+fn readable(cursor: &mut dyn Cursor) -> Result<bool> {
+    for _ in 0..UNREADABLE_MAX {
+        match cursor.advance() {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            other => return other,
+        }
+    }
+    Ok(false)
+}
