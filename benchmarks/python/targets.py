@@ -257,7 +257,12 @@ def others() -> list[Goal]:
     return [
         time_of(group, "a transaction of 10 reads and 10 writes (async)", 20, transaction),
         rate(
-            group, "transactions of 10 reads and 10 writes, to LMDB's rate", 2.0, transaction, lmdb_transaction, CPU
+            group,
+            "transactions of 10 reads and 10 writes, to LMDB's rate",
+            2.0,
+            transaction,
+            lmdb_transaction,
+            CPU,
         ),
         time_of(group, "a commit is visible in another process (async)", 1000, visible),
         time_of(group, "a commit is visible in another process (sync)", 1000, synced),

@@ -595,7 +595,7 @@ class Container:
         """
 
     def scrub(
-        self, *, rate: int | None = None, progress: Callable[[int, int], object] | None = None
+        self, *, rate: int | None = None, progress: Callable[[int, int], builtins.object] | None = None
     ) -> ScrubReport:
         """Compares every stored byte with its checksum, and names what is damaged.
 
@@ -1317,7 +1317,9 @@ class NativeCommit:
     """The native half of :class:`millpond.Commit`."""
 
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """The epoch of the commit."""
+
     def __iter__(self) -> Self: ...
     def __next__(self) -> Change: ...
 
@@ -1326,7 +1328,14 @@ class NativeWatch:
     """The native half of :class:`millpond.Watch`."""
 
     @property
-    def epoch(self) -> int: ...
-    def next(self, seconds: float, /) -> NativeCommit | None: ...
-    def acknowledge(self, epoch: int, /) -> None: ...
-    def close(self) -> None: ...
+    def epoch(self) -> int:
+        """The epoch up to which everything was delivered, or was nothing to tell of."""
+
+    def next(self, seconds: float, /) -> NativeCommit | None:
+        """The next commit, for which it waits so many seconds; None where none came."""
+
+    def acknowledge(self, epoch: int, /) -> None:
+        """Has the cursor know that all is done with up to an epoch."""
+
+    def close(self) -> None:
+        """Ends it."""

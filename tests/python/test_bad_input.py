@@ -175,10 +175,11 @@ def test_damaged_files_are_named(closed: Path, what: str, damage: Callable[[Path
     damage(path)
     with pytest.raises((millpond.CorruptError, millpond.IncompatibleError)) as caught:
         found = read_everything()
-        # A flipped bit may lie where nothing is: then nothing may be wrong.
-        if damage is flip_a_bit:
+        # A flipped bit may lie where nothing is, and the manifest is in its file twice: then nothing may
+        # be wrong.
+        if damage is flip_a_bit or what == "manifest":
             assert found == expected
-            pytest.skip("the flipped bit means nothing")
+            pytest.skip("the damage means nothing")
     assert path.name in str(caught.value)
 
 

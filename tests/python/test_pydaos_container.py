@@ -137,8 +137,11 @@ def test_check_names_damage(pool: millpond.Pool, home: Path) -> None:
     content = bytearray(segment.read_bytes())
     content[50_000] ^= 1
     segment.write_bytes(content)
-    with pytest.raises(PyDError, match="DER_CSUM"):
-        check("lab", "kvstore")
     with pytest.raises(PyDError) as caught:
         DCont("lab", "kvstore").get("d")["a"]
     assert caught.value.error.name == "DER_CSUM"
+    with pytest.raises(PyDError, match="DER_DATA_LOSS"):
+        check("lab", "kvstore")
+    with pytest.raises(PyDError) as caught:
+        DCont("lab", "kvstore").get("d")["a"]
+    assert caught.value.error.name == "DER_DATA_LOSS"

@@ -189,7 +189,7 @@ impl Container {
         Array::open(py, &self.inner, &id)
     }
 
-    /// Follows the container's commits; see :class:`Watch`.
+    /// Follows the container's commits, by whatever thread or process: whole, in order and once.
     #[pyo3(signature = (*, after=None, dict=None, object=None, prefix=None, cursor=None, durable=true))]
     fn watch<'py>(
         &self,
@@ -208,13 +208,13 @@ impl Container {
         Ok(package::watch(py)?.getattr("Watch")?.call1((NativeWatch::new(watch),))?)
     }
 
-    /// The registered cursors, each with its epoch.
+    /// The registered cursors, each with the epoch that it acknowledged.
     fn watch_cursors(&self, py: Python<'_>) -> Result<BTreeMap<String, u64>> {
         let cursors = py.detach(|| self.inner.watch_cursors())?;
         Ok(cursors.into_iter().map(|cursor| (cursor.name, cursor.epoch.0)).collect())
     }
 
-    /// Removes a cursor.
+    /// Removes a cursor: nothing is kept for it any more.
     #[pyo3(signature = (name, /))]
     fn remove_watch_cursor(&self, py: Python<'_>, name: &str) -> Result<()> {
         Ok(py.detach(|| self.inner.remove_watch_cursor(name))?)
@@ -337,7 +337,7 @@ impl Container {
         package::answer(py, "check_report", &report)
     }
 
-    /// Deletes the markers of values that were lost; answers how many there were.
+    /// Deletes the markers of values that were lost, so that their keys are simply absent.
     fn forget(&self, py: Python<'_>) -> Result<u64> {
         Ok(py.detach(|| self.inner.forget())?)
     }

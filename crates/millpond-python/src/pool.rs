@@ -153,7 +153,7 @@ impl Pool {
         Ok(py.detach(|| self.open_handle()?.destroy_container(name, force))?)
     }
 
-    /// Compares every stored byte of all containers with its checksum.
+    /// Scrubs the containers, one after another. See :meth:`Container.scrub`.
     #[pyo3(signature = (*, rate=None, progress=None))]
     fn scrub<'py>(
         &self,

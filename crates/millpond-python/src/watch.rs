@@ -106,25 +106,25 @@ pub struct Change {
 
 #[pymethods]
 impl Change {
-    /// What happened: put, delete, create, destroy.
+    /// What happened; ``create`` and ``destroy`` concern the dictionary as a whole.
     #[getter]
     fn kind(&self) -> &'static str {
         self.inner.kind().as_str()
     }
 
-    /// The name of the dictionary.
+    /// The name of the dictionary; None where it was destroyed before it could be looked up.
     #[getter]
     fn dict(&self) -> Option<&str> {
         self.inner.dict()
     }
 
-    /// The id of the object.
+    /// The id of the object, which no other one ever has, also not one of the same name.
     #[getter]
     fn object(&self) -> String {
         self.inner.object()
     }
 
-    /// The key.
+    /// The key; None for the dictionary as a whole.
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.inner.key().map(|key| PyBytes::new(py, key))
@@ -148,7 +148,7 @@ impl Change {
         self.inner.records().map(|records| (records.start, records.end))
     }
 
-    /// The value that was put, read now.
+    /// The value that was put, as the commit put it. A long one is read now.
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyBytes>>> {
         match py.detach(|| self.inner.value())? {
@@ -157,7 +157,7 @@ impl Change {
         }
     }
 
-    /// Bytes in the value that was put.
+    /// Bytes in the value that was put, without reading it.
     #[getter]
     fn length(&self) -> Result<Option<u64>> {
         Ok(self.inner.value_length()?)

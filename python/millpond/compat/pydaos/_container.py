@@ -120,7 +120,8 @@ def check(
     """Look for objects that lost their name, and give them one again; answer those names.
 
     Raises:
-        PyDError: If the container can't be opened, or DER_CSUM if stored bytes are damaged.
+        PyDError: If the container can't be opened; DER_CSUM if stored bytes are damaged; DER_DATA_LOSS if
+            some were, and what was lost with them is marked now.
     """
     container = _open(pool, cont, path, read_only=False)
     try:
@@ -130,6 +131,11 @@ def check(
     if report.damages:
         first = report.damages[0]
         raise PyDError(f"{len(report.damages)} damaged places, the first in {first.place}", -Der.CSUM)
+    if report.lost:
+        first = report.repaired[0]
+        raise PyDError(
+            f"records were lost at {report.lost} places, the first in {first.place}", -Der.DATA_LOSS
+        )
     return report.relinked
 
 
