@@ -81,6 +81,7 @@ impl NativeWatch {
 /// A commit, whose changes are taken one by one.
 #[pyclass(frozen, module = "millpond._millpond")]
 pub struct NativeCommit {
+    /// The epoch of the commit.
     #[pyo3(get)]
     epoch: u64,
     set: Owned<ChangeSet>,

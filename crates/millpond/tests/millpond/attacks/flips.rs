@@ -112,7 +112,8 @@ enum Seen {
 /// An error that says what is damaged, or that it isn't.
 fn honest(error: &Error, flip: &Flip) -> Result<(), String> {
     let name = flip.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) {
+    // Of what a repair has marked as lost, the last one.
+    if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible | ErrorKind::DataLoss) {
         return Err(format!("an error of another kind, {:?}: {error}", error.kind()));
     }
     if !error.to_string().contains(&name) {
@@ -138,12 +139,14 @@ fn repair(dir: &Path, flip: &Flip, seen: Seen) -> Result<Seen, String> {
     container.close().map_err(|error| failed("closing it repaired", error))?;
     drop(container);
     let mut entries = expected();
-    if report.lost > 0 {
+    // Rather than marked, as the values of single keys are.
+    let is_unknown = report.repaired.iter().any(|damage| damage.place.starts_with("log/"));
+    if report.lost > 0 && is_unknown {
         // The one record of the log that holds entries.
         entries.retain(|key, _| !key.starts_with(b"late"));
     }
     match look_for(&entries, dir, flip).map_err(|why| format!("repaired: {why}"))? {
-        Seen::Nothing | Seen::Hidden(_) if report.lost > 0 => Ok(Seen::GivenUp),
+        Seen::Nothing | Seen::Hidden(_) if report.lost > 0 && is_unknown => Ok(Seen::GivenUp),
         after if after == seen && (report.is_clean() || seen != Seen::Nothing) => Ok(seen),
         after => Err(format!("{after:?} after a repair, {seen:?} before: {report:?}")),
     }
@@ -185,7 +188,7 @@ fn look_for(entries: &BTreeMap<Vec<u8>, Vec<u8>>, dir: &Path, flip: &Flip) -> Re
         }
     }
     let report = container.check(false).map_err(|error| format!("the check fails: {error}"))?;
-    if !hidden.is_empty() && report.is_clean() {
+    if !hidden.is_empty() && report.is_clean() && report.markers.is_empty() {
         return Err(format!("{} entries can't be read, and the check finds nothing", hidden.len()));
     }
     container.close().map_err(|error| format!("closing: {error}"))?;
