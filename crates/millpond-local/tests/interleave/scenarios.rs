@@ -271,9 +271,10 @@ pub fn watching() {
     let (one, two, reader) = (open(&machine), open(&machine), open(&machine));
     put_number(&one, 0, 0);
     let begun = reader.epoch().expect("an epoch");
+    let options = WatchOptions { after: Some(begun), durable: false, cursor: None };
+    // Before anybody lets go of the log: from here on nothing that it needs goes.
+    let mut watch = reader.watch(&options).expect("a watch");
     let watcher = thread::spawn(move || {
-        let options = WatchOptions { after: Some(begun), durable: false, cursor: None };
-        let mut watch = reader.watch(&options).expect("a watch");
         let (mut seen, mut last) = ([0; 2], begun);
         for _ in 0..2 * COMMITS {
             let epoch =
