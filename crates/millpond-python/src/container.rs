@@ -190,6 +190,7 @@ impl Container {
     }
 
     /// Follows the container's commits, by whatever thread or process: whole, in order and once.
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of a Python method")]
     #[pyo3(signature = (*, after=None, dict=None, object=None, prefix=None, cursor=None, durable=true))]
     fn watch<'py>(
         &self,

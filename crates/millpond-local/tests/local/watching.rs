@@ -255,7 +255,8 @@ fn begin_at(point: u64) -> Outcomes<bool> {
     for number in 4..8 {
         made.push((commit(&*writer, number, Durability::Async)?, number));
     }
-    let begun: Arc<Mutex<Option<Result<Box<dyn Watch>, Error>>>> = Arc::default();
+    type Begun = Option<Result<Box<dyn Watch>, Error>>;
+    let begun: Arc<Mutex<Begun>> = Arc::default();
     let begin = {
         let (begun, reader) = (begun.clone(), reader.clone());
         move || {

@@ -36,7 +36,7 @@ fn an_array_goes_back(scratch: &Scratch) {
         for part in 0..30 {
             array.write((part * 3333 + round * 100) % 97_000, &noise(part + 100, 2500)).expect("written");
         }
-        array.punch(&[5000..9000]).expect("punched");
+        array.punch(std::slice::from_ref(&(5000..9000))).expect("punched");
         array.set_size(120_000 - round * 40_000).expect("set");
         if round > 0 {
             container.compact().expect("compacted");

@@ -33,7 +33,7 @@ fn parts(step: u64) -> u64 {
 
 fn value(producer: u64, step: u64, part: u64) -> Vec<u8> {
     // Some of them in segments.
-    let length = if step % 7 == 0 && part == 0 { 9000 } else { 60 };
+    let length = if step.is_multiple_of(7) && part == 0 { 9000 } else { 60 };
     noise(producer << 40 | step << 12 | part, length + if parts(step) > 3 { 1500 } else { 0 })
 }
 
@@ -42,7 +42,7 @@ fn key(producer: u64, step: u64, part: u64) -> String {
 }
 
 fn produce(url: &str, producer: u64) {
-    let durability = if producer % 2 == 0 { Durability::Async } else { Durability::Sync };
+    let durability = if producer.is_multiple_of(2) { Durability::Async } else { Durability::Sync };
     let options = OpenOptions { durability: Some(durability), ..OpenOptions::default() };
     let dict = Container::open_with(url, options).expect("opened").dict(DICT).expect("opened");
     for step in 0.. {
