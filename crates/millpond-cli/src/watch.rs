@@ -138,6 +138,12 @@ fn lines(set: ChangeSet, output: &mut Output<'_, '_>) -> Outcome {
             line.push_str("  ");
             line.push_str(&printable_bytes(key));
         }
+        for key in [change.dkey(), change.akey()].into_iter().flatten() {
+            line.push_str(&format!("  {key}"));
+        }
+        if let Some(records) = change.records() {
+            line.push_str(&format!("  [{}, {})", records.start, records.end));
+        }
         if let Some(length) = change.value_length()? {
             line.push_str(&format!("  ({})", plural(length, "byte")));
         }
