@@ -209,7 +209,7 @@ impl Object {
 
     /// Changes many akeys of a dkey, in one atomic commit.
     #[pyo3(signature = (dkey, values=None, *, extents=None, holes=None, if_dkey=None, if_akey=None))]
-    #[allow(clippy::too_many_arguments)] // Keyword arguments of Python.
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of a Python method")]
     fn update(
         &self,
         py: Python<'_>,
