@@ -84,7 +84,7 @@ def test_two_states_are_compared(container: millpond.Container, kv: millpond.Dic
     assert told(container.diff("one", "two")) == expected
     assert told(container.diff(epoch, "two")) == expected
     assert told(container.diff("two")) == [("added", "new", None)]
-    difference = next(container.diff("one"))
+    difference = next(container.diff("one", "two"))
     assert repr(difference) == "<millpond.Difference + readings added>"
     assert (difference.object, difference.dkey, difference.akey, difference.records) == (None,) * 4
     with pytest.raises(millpond.NotFoundError):
