@@ -861,8 +861,12 @@ class Difference:
         """The name of the dictionary, if it is one's."""
 
     @property
+    def blobs(self) -> str | None:
+        """The name of the store of blobs, if it is one's."""
+
+    @property
     def object(self) -> str | None:
-        """The id of the object in hexadecimal digits, if it isn't a dictionary."""
+        """The id of the object in hexadecimal digits, if it has no name."""
 
     @property
     def key(self) -> bytes | None:
@@ -1278,6 +1282,10 @@ class Change:
     @property
     def dict(self) -> str | None:
         """The name of the dictionary; None where it was destroyed before it could be looked up."""
+
+    @property
+    def blobs(self) -> str | None:
+        """The name of the store of blobs, whose keys are the hashes."""
 
     @property
     def object(self) -> str:

@@ -227,6 +227,7 @@ impl Serialize for Shown<'_> {
         map.serialize_entry("change", &difference.change)?;
         match &difference.object {
             DifferentObject::Dict(name) => map.serialize_entry("dict", &**name)?,
+            DifferentObject::Blobs(name) => map.serialize_entry("blobs", &**name)?,
             DifferentObject::Object(id) => map.serialize_entry("object", &id.to_string())?,
         }
         match &difference.key {

@@ -132,7 +132,7 @@ fn lines(set: ChangeSet, output: &mut Output<'_, '_>) -> Outcome {
     let epoch = set.epoch();
     for change in set {
         let change = change?;
-        let dict = change.dict().map_or_else(|| change.object(), str::to_owned);
+        let dict = change.dict().or(change.blobs()).map_or_else(|| change.object(), str::to_owned);
         let mut line = format!("{epoch}  {:7}  {}", change.kind().as_str(), printable(&dict));
         if let Some(key) = change.key() {
             line.push_str("  ");
@@ -188,6 +188,9 @@ impl Serialize for Told<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", self.change.kind().as_str())?;
         map.serialize_entry("dict", &self.change.dict())?;
+        if let Some(name) = self.change.blobs() {
+            map.serialize_entry("blobs", name)?;
+        }
         map.serialize_entry("object", &self.change.object())?;
         let put = |map: &mut S::SerializeMap, [text, digits]: [&'static str; 2], bytes: &[u8]| {
             match str::from_utf8(bytes) {

@@ -44,16 +44,25 @@ impl Difference {
     fn dict(&self) -> Option<&str> {
         match &self.inner.object {
             DifferentObject::Dict(name) => Some(name),
-            DifferentObject::Object(_) => None,
+            _ => None,
         }
     }
 
-    /// The id of the object in hexadecimal digits, if it isn't a dictionary.
+    /// The name of the store of blobs, if it is one's.
+    #[getter]
+    fn blobs(&self) -> Option<&str> {
+        match &self.inner.object {
+            DifferentObject::Blobs(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The id of the object in hexadecimal digits, if it has no name.
     #[getter]
     fn object(&self) -> Option<String> {
         match &self.inner.object {
-            DifferentObject::Dict(_) => None,
             DifferentObject::Object(id) => Some(id.to_string()),
+            _ => None,
         }
     }
 

@@ -119,6 +119,12 @@ impl Change {
         self.inner.dict()
     }
 
+    /// The name of the store of blobs, whose keys are the hashes.
+    #[getter]
+    fn blobs(&self) -> Option<&str> {
+        self.inner.blobs()
+    }
+
     /// The id of the object, which no other one ever has, also not one of the same name.
     #[getter]
     fn object(&self) -> String {

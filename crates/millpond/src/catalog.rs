@@ -1,9 +1,9 @@
-//! The catalogue of a container: which dictionaries there are, and which are being destroyed.
+//! The catalogue of a container: which objects have which names, and which are being destroyed.
 //!
 //! Invariants:
-//! - A dictionary is created or destroyed in one commit that changes all its records of
+//! - An object that has a name is created or destroyed in one commit that changes all its records of
 //!   the catalogue and its header together.
-//! - A destroyed dictionary has a record to be reaped until its last entry is gone. Nothing adds to
+//! - A destroyed one has a record to be reaped until its last entry is gone. Nothing adds to
 //!   it meanwhile, since every write asks for its header.
 
 use millpond_core::{
@@ -13,9 +13,9 @@ use millpond_core::{
 
 use crate::{
     container::Container,
-    dict::Dict,
     environment,
-    layout::{self, CATALOGUE, COUNT, HEADER, Listing, NAME_COUNT, ObjectId},
+    layout::{self, CATALOGUE, COUNT, HEADER, Listing, NamedKind, ObjectId, Settings},
+    named::Named,
 };
 
 /// Records that one commit of a reaper deletes at most.
@@ -24,33 +24,46 @@ const REAP_RECORDS: usize = 4096;
 /// Bytes of keys that one commit of a reaper deletes at most: a commit stays well below a log file.
 const REAP_BYTES: usize = 32 << 10;
 
-/// Opens a dictionary, if there is one of that name.
-pub(crate) fn open(container: &Container, name: &str) -> Result<Option<Dict>> {
-    check_name(name)?;
+/// Opens an object by its name, if there is one of that name; with what its header says.
+///
+/// # Errors
+/// `InvalidArgument` when the name is that of another kind of object.
+pub(crate) fn open(container: &Container, kind: NamedKind, name: &str) -> Result<Option<(Named, Settings)>> {
+    check_name(kind, name)?;
     let view = container.index()?.view(At::Latest)?;
     let Some((id, _)) = find(&*view, name)? else { return Ok(None) };
+    check_kind(container, kind, name, id)?;
     let partition = id.partition();
     match view.get(Key::new(&partition, HEADER))? {
-        Some(header) => Ok(Some(Dict::new(container.clone(), name, id, header.version))),
+        Some(header) => {
+            let (settings, _) = Settings::parse(&header.value)?;
+            Ok(Some((Named::new(container.clone(), name, kind, id, header.version), settings)))
+        }
         None => Err(Error::new(
             ErrorKind::Corrupt,
-            format!(
-                "the dictionary {name:?} of {container} has lost its header; `check` with repair restores it"
-            ),
+            format!("{name:?} of {container} has lost its header; `check` with repair restores it"),
         )),
     }
 }
 
-/// Creates a dictionary.
-pub(crate) fn create(container: &Container, name: &str) -> Result<Dict> {
-    check_name(name)?;
-    let id = ObjectId::dict(environment::unique());
-    let link = link(container, name, id, true)?;
-    match link {
-        Some(version) => Ok(Dict::new(container.clone(), name, id, version)),
+/// Creates an object that has a name.
+pub(crate) fn create(container: &Container, settings: Settings, name: &str) -> Result<Named> {
+    let kind = settings.kind();
+    check_name(kind, name)?;
+    let id = ObjectId::named(kind, environment::unique());
+    match link(container, name, id, settings, true)? {
+        Some(version) => Ok(Named::new(container.clone(), name, kind, id, version)),
         None => Err(Error::new(
             ErrorKind::AlreadyExists,
-            format!("{container} has a dictionary {name:?} already: open it, or destroy it first"),
+            match find(&*container.index()?.view(At::Latest)?, name)?.and_then(|(id, _)| id.named_kind()) {
+                Some(other) if other != kind => {
+                    format!("{name:?} is {} of {container}: take another name", other.described())
+                }
+                _ => format!(
+                    "{container} has {} {name:?} already: open it, or destroy it first",
+                    kind.described()
+                ),
+            },
         )),
     }
 }
@@ -61,14 +74,15 @@ pub(crate) fn link(
     container: &Container,
     name: &str,
     id: ObjectId,
+    settings: Settings,
     with_header: bool,
 ) -> Result<Option<Epoch>> {
     let partition = id.partition();
     let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
-    let (name_record, header_record) = (layout::name_record(id), layout::header_record(name));
+    let (name_record, header_record) = (layout::name_record(id), settings.record(name));
     let name_key = Key::new(CATALOGUE, &name_key);
     let mut writes = vec![
-        Write { tally: Some(NAME_COUNT), ..put(name_key, &name_record) },
+        Write { tally: Some(settings.kind().count()), ..put(name_key, &name_record) },
         put(Key::new(CATALOGUE, &object_key), &header_record),
     ];
     if with_header {
@@ -81,19 +95,20 @@ pub(crate) fn link(
     }
 }
 
-/// Destroys a dictionary and clears its records.
-pub(crate) fn destroy(container: &Container, name: &str) -> Result<()> {
-    check_name(name)?;
+/// Destroys an object that has a name, and clears its records.
+pub(crate) fn destroy(container: &Container, kind: NamedKind, name: &str) -> Result<()> {
+    check_name(kind, name)?;
     container.check_writable()?;
     loop {
         let found = find(&*container.index()?.view(At::Latest)?, name)?;
-        let Some((id, version)) = found else { return Err(missing(container, name)) };
+        let Some((id, version)) = found else { return Err(missing(container, kind, name)) };
+        check_kind(container, kind, name, id)?;
         let partition = id.partition();
         let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
         let reap_key = Listing::Reaps.object_key(id);
         let name_key = Key::new(CATALOGUE, &name_key);
         let writes = vec![
-            Write { tally: Some(NAME_COUNT), ..delete(name_key) },
+            Write { tally: Some(kind.count()), ..delete(name_key) },
             delete(Key::new(CATALOGUE, &object_key)),
             delete(Key::new(&partition, HEADER)),
             delete(Key::new(&partition, COUNT)),
@@ -107,15 +122,14 @@ pub(crate) fn destroy(container: &Container, name: &str) -> Result<()> {
             }
             return reap(container, id, &mut { usize::MAX }).map_err(|error| {
                 error.context(format_args!(
-                    "the dictionary {name:?} is destroyed, but its space isn't given back yet (compacting \
-                     {container} will)"
+                    "{name:?} is destroyed, but its space isn't given back yet (compacting {container} will)"
                 ))
             });
         }
     }
 }
 
-/// Goes on with the destruction of dictionaries, up to `records_max` records.
+/// Goes on with the destruction of objects, up to `records_max` records.
 pub(crate) fn reap_all(container: &Container, records_max: usize) -> Result<()> {
     let mut left = records_max;
     for id in objects(&*container.index()?.view(At::Latest)?, Listing::Reaps)? {
@@ -165,20 +179,22 @@ fn reap(container: &Container, id: ObjectId, left: &mut usize) -> Result<()> {
     container.commit_as(unsynced, vec![still_destroyed], vec![delete(reap_key)]).map(drop)
 }
 
-/// The names of the dictionaries, sorted.
-pub(crate) fn names(container: &Container) -> Result<Vec<String>> {
+/// The names of all objects of a kind, sorted.
+pub(crate) fn names(container: &Container, kind: NamedKind) -> Result<Vec<String>> {
     let view = container.index()?.view(At::Latest)?;
     let mut cursor = view.scan(Listing::Names.range(), Direction::Forward)?;
     let mut names = Vec::new();
     while cursor.advance()? {
-        names.push(layout::name_of(cursor.key())?);
+        if layout::parse_name_record(cursor.record().value)?.named_kind() == Some(kind) {
+            names.push(layout::name_of(cursor.key())?);
+        }
     }
     Ok(names)
 }
 
-/// How many dictionaries there are.
-pub(crate) fn count(container: &Container) -> Result<u64> {
-    let record = container.index()?.get(NAME_COUNT)?;
+/// How many objects of a kind there are.
+pub(crate) fn count(container: &Container, kind: NamedKind) -> Result<u64> {
+    let record = container.index()?.get(kind.count())?;
     Ok(record.map_or(0, |record| record.counter().max(0).unsigned_abs()))
 }
 
@@ -199,8 +215,22 @@ pub(crate) fn find(view: &dyn View, name: &str) -> Result<Option<(ObjectId, Epoc
     Ok(Some((layout::parse_name_record(&record.value)?, record.version)))
 }
 
-pub(crate) fn missing(container: &Container, name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("{container} has no dictionary {name:?}: create it first"))
+pub(crate) fn missing(container: &Container, kind: NamedKind, name: &str) -> Error {
+    let what = kind.described().trim_start_matches("a ");
+    Error::new(ErrorKind::NotFound, format!("{container} has no {what} {name:?}: create it first"))
+}
+
+/// # Errors
+/// `InvalidArgument` when what a name leads to is of another kind.
+fn check_kind(container: &Container, kind: NamedKind, name: &str, id: ObjectId) -> Result<()> {
+    match id.named_kind() {
+        Some(found) if found != kind => {
+            let message =
+                format!("{name:?} of {container} is {}, not {}", found.described(), kind.described());
+            Err(Error::new(ErrorKind::InvalidArgument, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn put<'a>(key: Key<'a>, value: &'a [u8]) -> Write<'a> {
@@ -211,9 +241,10 @@ pub(crate) fn delete(key: Key<'_>) -> Write<'_> {
     Write { key, op: Op::Delete, tally: None }
 }
 
-fn check_name(name: &str) -> Result<()> {
+fn check_name(kind: NamedKind, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        let message = format!("the name of a dictionary has 1 to {NAME_BYTES_MAX} bytes, not {}", name.len());
+        let message =
+            format!("the name of {} has 1 to {NAME_BYTES_MAX} bytes, not {}", kind.described(), name.len());
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     Ok(())

@@ -14,12 +14,13 @@
 //! | sort key     | value                         | meaning                                      |
 //! |--------------|-------------------------------|----------------------------------------------|
 //! | `d` + name   | kind (1 byte), object id (16) | the name leads to the object                 |
-//! | `n`          | counter                       | how many names there are                     |
-//! | `o` + id     | kind (1 byte), name           | the object exists; its name, for the check   |
+//! | `n`          | counter                       | how many names of dictionaries there are     |
+//! | `b`          | counter                       | how many names of stores of blobs            |
+//! | `o` + id     | as its header                 | the object exists; its name, for the check   |
 //! | `m`          | counter                       | how many objects of kind 2 there are         |
 //! | `r` + id     | kind (1 byte)                 | the object is destroyed; its records are not |
 //!
-//! Kinds: 1 is a dictionary; 2 an object of dkeys and akeys, which has no name.
+//! Kinds: 1 is a dictionary; 2 an object of dkeys and akeys, which has no name; 3 a store of blobs.
 //!
 //! A dictionary's sort keys:
 //!
@@ -29,6 +30,16 @@
 //! | `01`         | counter                       | how many entries there are                   |
 //! | `02` + key   | see `value/stored.rs`         | an entry                                     |
 //!
+//! A store of blobs is laid out as a dictionary is: each blob is an entry, under its hash. Beside that:
+//!
+//! | sort key     | value                         | meaning                                      |
+//! |--------------|-------------------------------|----------------------------------------------|
+//! | `00`         | kind, hash, codec, level (a   | the header                                   |
+//! |              | byte each), name              |                                              |
+//! | `03` + hash  | any bytes                     | what a user noted about the blob             |
+//! | `04`         | counter                       | bytes of all blobs, uncompressed             |
+//! | `05`         | counter                       | bytes that they take                         |
+//!
 //! Those of objects of dkeys and akeys are in `object/records.rs`.
 
 use std::ops::Bound;
@@ -37,14 +48,22 @@ use bytes::Bytes;
 use millpond_core::{Error, ErrorKind, Key, KeyRange, Result, limits::KEY_BYTES_MAX};
 use uuid::Uuid;
 
+use crate::blobs::BlobSettings;
+
 /// The kind of a dictionary, in records of the catalogue.
 const KIND_DICT: u8 = 1;
 
 /// The kind of an object of dkeys and akeys.
 pub(crate) const KIND_OBJECT: u8 = 2;
 
+/// The kind of a store of blobs.
+const KIND_BLOBS: u8 = 3;
+
 /// The top 32 bits of a dictionary's id.
 const TAG_DICT: u32 = 0x0000_0001;
+
+/// The top 32 bits of the id of a store of blobs.
+const TAG_BLOBS: u32 = 0x0000_0002;
 
 /// A partition of the index.
 pub(crate) type Partition = [u8; 18];
@@ -52,8 +71,11 @@ pub(crate) type Partition = [u8; 18];
 /// The partition of the catalogue.
 pub(crate) const CATALOGUE: &Partition = &[0; 18];
 
-/// The catalogue's counter of names.
-pub(crate) const NAME_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"n" };
+/// The catalogue's counter of names of dictionaries.
+const DICT_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"n" };
+
+/// The catalogue's counter of names of stores of blobs.
+const BLOBS_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"b" };
 
 /// The catalogue's counter of objects of dkeys and akeys.
 pub(crate) const OBJECT_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"m" };
@@ -67,14 +89,52 @@ pub(crate) const COUNT: &[u8] = &[0x01];
 /// The first byte of an entry's sort key.
 const ENTRY: u8 = 0x02;
 
+/// The first byte of the sort key of what is noted about a blob.
+const NOTE: u8 = 0x03;
+
+/// The sort key of the counter of bytes of all blobs, uncompressed.
+pub(crate) const RAW_BYTES: &[u8] = &[0x04];
+
+/// The sort key of the counter of bytes that blobs take.
+pub(crate) const STORED_BYTES: &[u8] = &[0x05];
+
+/// What a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedKind {
+    Dict,
+    Blobs,
+}
+
+impl NamedKind {
+    /// It in words, with an article.
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Self::Dict => "a dictionary",
+            Self::Blobs => "a store of blobs",
+        }
+    }
+
+    /// The catalogue's counter of names that lead to such.
+    pub(crate) fn count(self) -> Key<'static> {
+        match self {
+            Self::Dict => DICT_COUNT,
+            Self::Blobs => BLOBS_COUNT,
+        }
+    }
+}
+
 /// The id of an object: what it is, and which of its kind. In text, 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(u128);
 
 impl ObjectId {
-    /// The id of a new dictionary.
-    pub(crate) fn dict(random: Uuid) -> Self {
-        Self(u128::from(TAG_DICT) << 96 | (random.as_u128() & (u128::MAX >> 32)))
+    /// The id of a new object that has a name.
+    pub(crate) fn named(kind: NamedKind, random: Uuid) -> Self {
+        let tag = match kind {
+            NamedKind::Dict => TAG_DICT,
+            NamedKind::Blobs => TAG_BLOBS,
+        };
+        Self(u128::from(tag) << 96 | (random.as_u128() & (u128::MAX >> 32)))
     }
 
     /// The id as a number.
@@ -106,9 +166,13 @@ impl ObjectId {
         self.0 == 0
     }
 
-    /// Whether it is a dictionary.
-    pub(crate) fn is_dict(self) -> bool {
-        (self.0 >> 96) as u32 == TAG_DICT
+    /// What it is, if it is an object that has a name and entries.
+    pub(crate) fn named_kind(self) -> Option<NamedKind> {
+        match (self.0 >> 96) as u32 {
+            TAG_DICT => Some(NamedKind::Dict),
+            TAG_BLOBS => Some(NamedKind::Blobs),
+            _ => None,
+        }
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -180,22 +244,64 @@ pub(crate) fn object_of(sort: &[u8]) -> Result<ObjectId> {
 
 /// The value of a name's record.
 pub(crate) fn name_record(id: ObjectId) -> Vec<u8> {
-    [&[KIND_DICT][..], &id.0.to_be_bytes()].concat()
+    let kind = match id.named_kind() {
+        Some(NamedKind::Blobs) => KIND_BLOBS,
+        _ => KIND_DICT,
+    };
+    [&[kind][..], &id.0.to_be_bytes()].concat()
 }
 
 /// The object that a name's record leads to.
 pub(crate) fn parse_name_record(value: &[u8]) -> Result<ObjectId> {
-    match value.split_first() {
-        Some((&KIND_DICT, id)) => {
-            ObjectId::from_bytes(id).ok_or_else(|| corrupt("a name's record is malformed", value))
-        }
-        _ => Err(newer(value)),
-    }
+    let expected = match value.first() {
+        Some(&KIND_DICT) => NamedKind::Dict,
+        Some(&KIND_BLOBS) => NamedKind::Blobs,
+        _ => return Err(newer(value)),
+    };
+    ObjectId::from_bytes(&value[1..])
+        .filter(|id| id.named_kind() == Some(expected))
+        .ok_or_else(|| corrupt("a name's record is malformed", value))
 }
 
-/// The value of an object's record, and of a dictionary's header.
-pub(crate) fn header_record(name: &str) -> Vec<u8> {
-    [&[KIND_DICT], name.as_bytes()].concat()
+/// What the header of an object that has a name says of it: also its record among the objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settings {
+    Dict,
+    Blobs(BlobSettings),
+}
+
+impl Settings {
+    pub(crate) fn kind(self) -> NamedKind {
+        match self {
+            Self::Dict => NamedKind::Dict,
+            Self::Blobs(_) => NamedKind::Blobs,
+        }
+    }
+
+    /// The value of the header of an object of that name.
+    pub(crate) fn record(self, name: &str) -> Vec<u8> {
+        match self {
+            Self::Dict => [&[KIND_DICT], name.as_bytes()].concat(),
+            Self::Blobs(settings) => [&[KIND_BLOBS], &settings.encode()[..], name.as_bytes()].concat(),
+        }
+    }
+
+    /// What a header says, and the name in it.
+    pub(crate) fn parse(value: &[u8]) -> Result<(Self, String)> {
+        let (settings, name) = match value.split_first() {
+            Some((&KIND_DICT, name)) => (Self::Dict, name),
+            Some((&KIND_BLOBS, rest)) => {
+                let (settings, name) = rest
+                    .split_first_chunk()
+                    .ok_or_else(|| corrupt("the header of a store of blobs is too short", value))?;
+                (Self::Blobs(BlobSettings::decode(settings)?), name)
+            }
+            _ => return Err(newer(value)),
+        };
+        let name = String::from_utf8(name.to_vec())
+            .map_err(|_| corrupt("the name of an object isn't UTF-8", value))?;
+        Ok((settings, name))
+    }
 }
 
 /// The value of the record of an object of dkeys and akeys.
@@ -204,27 +310,22 @@ pub(crate) const OBJECT_RECORD: &[u8] = &[KIND_OBJECT];
 /// What an object's record in the catalogue says that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listed {
-    Dict,
+    Named,
     Object,
 }
 
 /// What is listed by an object's record.
 pub(crate) fn parse_listed(value: &[u8]) -> Result<Listed> {
     match value.first() {
-        Some(&KIND_DICT) => Ok(Listed::Dict),
+        Some(&(KIND_DICT | KIND_BLOBS)) => Ok(Listed::Named),
         Some(&KIND_OBJECT) if value == OBJECT_RECORD => Ok(Listed::Object),
         _ => Err(newer(value)),
     }
 }
 
-/// The name in an object's record, or in a dictionary's header.
+/// The name in an object's record, or in its header.
 pub(crate) fn parse_header_record(value: &[u8]) -> Result<String> {
-    match value.split_first() {
-        Some((&KIND_DICT, name)) => {
-            String::from_utf8(name.to_vec()).map_err(|_| corrupt("a dictionary's name isn't UTF-8", value))
-        }
-        _ => Err(newer(value)),
-    }
+    Settings::parse(value).map(|(_, name)| name)
 }
 
 /// The value of the record of an object that is destroyed.
@@ -255,6 +356,11 @@ pub(crate) fn check_entry_key(key: &[u8]) -> Result<()> {
 pub(crate) fn put_entry_key(out: &mut Vec<u8>, key: &[u8]) {
     out.push(ENTRY);
     out.extend_from_slice(key);
+}
+
+/// The sort key of what is noted about a blob.
+pub(crate) fn note_key(hash: &[u8]) -> Vec<u8> {
+    [&[NOTE], hash].concat()
 }
 
 /// Whether a sort key of a dictionary is an entry's.
@@ -292,6 +398,11 @@ pub(crate) fn entries(partition: &Partition) -> KeyRange<'_> {
     KeyRange { partition, start: Bound::Included(&[ENTRY]), end: Bound::Excluded(&[ENTRY + 1]) }
 }
 
+/// A hash, as people read it.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn corrupt(what: &str, bytes: &[u8]) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{what}: {}", bytes.escape_ascii()))
 }
@@ -310,15 +421,20 @@ mod tests {
 
     #[test]
     fn records_come_back() {
-        let id = ObjectId::dict(Uuid::from_u128(u128::MAX));
+        let id = ObjectId::named(NamedKind::Dict, Uuid::from_u128(u128::MAX));
         assert_eq!(id.to_string(), "00000001ffffffffffffffffffffffff");
         assert_eq!(id.partition()[..4], [0, 0, 0, 1]);
         assert_eq!(ObjectId::of_partition(&id.partition()), id);
-        assert!(id.is_dict() && !ObjectId::of_partition(CATALOGUE).is_dict());
+        assert_eq!(id.named_kind(), Some(NamedKind::Dict));
+        assert_eq!(ObjectId::of_partition(CATALOGUE).named_kind(), None);
         assert_eq!(parse_name_record(&name_record(id)).expect("a record"), id);
         assert_eq!(object_of(&Listing::Reaps.object_key(id)).expect("an id"), id);
         assert_eq!(name_of(&Listing::Names.key("é".as_bytes())).expect("a name"), "é");
-        assert_eq!(parse_header_record(&header_record("a")).expect("a name"), "a");
+        assert_eq!(parse_header_record(&Settings::Dict.record("a")).expect("a name"), "a");
+        let settings = Settings::Blobs(BlobSettings::default());
+        assert_eq!(Settings::parse(&settings.record("b")).expect("a header"), (settings, "b".to_owned()));
+        let blobs = ObjectId::named(NamedKind::Blobs, Uuid::from_u128(7));
+        assert_eq!(parse_name_record(&name_record(blobs)).expect("a record"), blobs);
     }
 
     #[test]
@@ -326,12 +442,20 @@ mod tests {
         assert_eq!(parse_name_record(&[KIND_DICT, 1]).expect_err("short").kind(), ErrorKind::Corrupt);
         assert_eq!(parse_name_record(&[9; 17]).expect_err("newer").kind(), ErrorKind::Incompatible);
         assert_eq!(parse_header_record(&[KIND_DICT, 0xFF]).expect_err("bytes").kind(), ErrorKind::Corrupt);
+        let blobs = ObjectId::named(NamedKind::Blobs, Uuid::from_u128(7));
+        let crossed = [&[KIND_DICT][..], &blobs.0.to_be_bytes()].concat();
+        assert_eq!(parse_name_record(&crossed).expect_err("crossed").kind(), ErrorKind::Corrupt);
+        assert_eq!(parse_header_record(&[KIND_BLOBS, 1]).expect_err("short").kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            parse_header_record(&[KIND_BLOBS, 9, 9, 9]).expect_err("newer").kind(),
+            ErrorKind::Incompatible
+        );
         assert_eq!(name_of(b"d\xFF").expect_err("bytes").kind(), ErrorKind::Corrupt);
     }
 
     #[test]
     fn every_record_lies_in_its_range() {
-        let id = ObjectId::dict(Uuid::from_u128(7));
+        let id = ObjectId::named(NamedKind::Dict, Uuid::from_u128(7));
         for listing in [Listing::Names, Listing::Objects, Listing::Reaps] {
             assert!(listing.range().contains(Key::new(CATALOGUE, &listing.object_key(id))));
         }

@@ -29,6 +29,7 @@
 //! pool in the Ceph pool `hot` of the cluster that `CEPH_CONF` names.
 
 mod backend;
+mod blobs;
 #[doc(hidden)]
 pub mod bugs;
 mod catalog;
@@ -43,6 +44,7 @@ mod layout;
 mod location;
 mod maker;
 mod metrics;
+mod named;
 mod namespace;
 mod object;
 mod pool;
@@ -54,6 +56,11 @@ mod transaction;
 mod value;
 mod watch;
 
+pub use blobs::{
+    BlobId, BlobMeta, BlobRead, BlobReader, BlobSettings, BlobSource, BlobStore, Blobs, BlobsStatus,
+    Extracted, HashType, Hasher, InsertOptions, Inserted, OptimizeOptions, Optimized, Progress, Silent,
+    Validated, Worth,
+};
 pub use container::{
     Container, ContainerOptions, Damage, OpenOptions, ScrubOptions, ScrubProgress, ScrubReport,
 };
@@ -81,6 +88,7 @@ pub use snapshot::{
 };
 pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;
+pub use value::codec::{Codec, Compression};
 pub use watch::{Change, ChangeKind, ChangeSet, Watch, WatchCursor, WatchOptions};
 
 /// The version of this crate.

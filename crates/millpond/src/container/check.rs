@@ -20,9 +20,12 @@ use super::{
     loss,
 };
 use crate::{
-    catalog,
+    blobs, catalog,
     dict::verify_entry,
-    layout::{self, CATALOGUE, COUNT, HEADER, Listed, Listing, OBJECT_COUNT, ObjectId},
+    layout::{
+        self, CATALOGUE, COUNT, HEADER, Listed, Listing, NamedKind, OBJECT_COUNT, ObjectId, RAW_BYTES,
+        STORED_BYTES, Settings,
+    },
     object,
     query::CheckReport,
 };
@@ -77,7 +80,7 @@ struct Check<'a> {
 }
 
 /// A name of the catalogue.
-struct Named {
+struct Name {
     name: String,
     id: ObjectId,
     version: Epoch,
@@ -89,20 +92,20 @@ impl Check<'_> {
         let names = self.names()?;
         let all_names_known = self.report.damages.len() == before;
         for named in &names {
-            self.check_dict(named)?;
+            self.check_named(named)?;
         }
         let linked: BTreeSet<ObjectId> = names.iter().map(|named| named.id).collect();
         for (id, listed) in self.objects()? {
             match listed {
                 Listed::Object => self.check_object(id)?,
-                Listed::Dict if all_names_known && !linked.contains(&id) => self.check_leaked(id)?,
-                Listed::Dict => {}
+                Listed::Named if all_names_known && !linked.contains(&id) => self.check_leaked(id)?,
+                Listed::Named => {}
             }
         }
         Ok(())
     }
 
-    fn names(&mut self) -> Result<Vec<Named>> {
+    fn names(&mut self) -> Result<Vec<Name>> {
         let mut names = Vec::new();
         let mut cursor = self.view.scan(Listing::Names.range(), Direction::Forward)?;
         while self.advance(&mut *cursor, CATALOGUE_PLACE)? {
@@ -110,7 +113,7 @@ impl Check<'_> {
             let parsed = layout::name_of(cursor.key())
                 .and_then(|name| Ok((name, layout::parse_name_record(record.value)?)));
             match parsed {
-                Ok((name, id)) => names.push(Named { name, id, version: record.version }),
+                Ok((name, id)) => names.push(Name { name, id, version: record.version }),
                 Err(error) => self.damage(CATALOGUE_PLACE, error.to_string()),
             }
         }
@@ -186,27 +189,40 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn check_dict(&mut self, named: &Named) -> Result<()> {
-        let Named { name, id, version } = named;
-        let place = place_of(name);
+    fn check_named(&mut self, named: &Name) -> Result<()> {
+        let Name { name, id, version } = named;
+        let place = place_of(*id, name);
         let partition = id.partition();
         let name_key = Listing::Names.key(name.as_bytes());
         let still_named = Precondition::Unchanged { key: Key::new(CATALOGUE, &name_key), version: *version };
         let object_key = Listing::Objects.object_key(*id);
-        let record = layout::header_record(name);
-        for (key, what) in [
+        let keys = [
             (Key::new(&partition, HEADER), "its header"),
             (Key::new(CATALOGUE, &object_key), "its record among the objects"),
-        ] {
-            let Some(found) = self.get(&place, key)? else { continue };
-            let wrong = match found.map(|found| layout::parse_header_record(&found.value)) {
-                Some(Ok(found)) if found == *name => continue,
-                Some(Ok(found)) => format!("{what} says {found:?}"),
+        ];
+        let mut found = Vec::new();
+        for (key, what) in keys {
+            if let Some(record) = self.get(&place, key)? {
+                found.push((key, what, record.map(|record| Settings::parse(&record.value))));
+            }
+        }
+        // What one of the two says of the object, the other one said too.
+        let said = found.iter().find_map(|(_, _, said)| match said {
+            Some(Ok((settings, _))) if Some(settings.kind()) == id.named_kind() => Some(*settings),
+            _ => None,
+        });
+        let settings = said.or((id.named_kind() == Some(NamedKind::Dict)).then_some(Settings::Dict));
+        for (key, what, said) in found {
+            let wrong = match said {
+                Some(Ok((said, found))) if found == *name && Some(said) == settings => continue,
+                Some(Ok((_, found))) => format!("{what} says {found:?}, or another kind of object"),
                 Some(Err(error)) => format!("{what} is malformed: {error}"),
                 None => format!("{what} is missing"),
             };
             self.damage(&place, wrong);
-            self.restore(still_named, catalog::put(key, &record))?;
+            if let Some(settings) = settings {
+                self.restore(still_named, catalog::put(key, &settings.record(name)))?;
+            }
         }
         self.check_entries(&place, *id)
     }
@@ -216,29 +232,52 @@ impl Check<'_> {
         let before = self.report.damages.len();
         let mut cursor = self.view.scan(layout::entries(&partition), Direction::Forward)?;
         let mut entries = 0i64;
+        let (mut raw, mut stored) = (0i64, 0i64);
         while self.advance(&mut *cursor, place)? {
             entries += 1;
+            let (raw_size, size) = blobs::sizes(cursor.record());
+            raw = raw.saturating_add(raw_size);
+            stored = stored.saturating_add(size);
             let Err(error) = verify_entry(cursor.record()) else { continue };
-            let key = layout::user_key(cursor.key()).escape_ascii();
-            let what = format!("the entry \"{key}\": {error}");
+            let what = format!("{}: {error}", entry_shown(id, layout::user_key(cursor.key())));
             if error.kind() == ErrorKind::DataLoss {
                 self.report.markers.push(Damage::new(place, what));
             } else if self.report.damages.len() < before + DAMAGES_LISTED_MAX {
                 self.damage(place, what);
             }
         }
-        let count_key = Key::new(&partition, COUNT);
-        let Some(counted) = self.get(place, count_key)? else { return Ok(()) };
-        let counted = counted.map_or(0, |record| record.counter());
         // Where entries can't be read, their number isn't known.
-        if self.report.damages.len() > before || counted == entries {
+        if self.report.damages.len() > before {
             return Ok(());
         }
-        self.damage(place, format!("it counts {counted} entries, but holds {entries}"));
+        self.check_counter(place, id, COUNT, ("entries", entries))?;
+        if id.named_kind() == Some(NamedKind::Blobs) {
+            self.check_counter(place, id, RAW_BYTES, ("bytes of blobs", raw))?;
+            self.check_counter(place, id, STORED_BYTES, ("bytes that blobs take", stored))?;
+        }
+        Ok(())
+    }
+
+    /// Compares a counter of an object with what there is.
+    fn check_counter(
+        &mut self,
+        place: &str,
+        id: ObjectId,
+        sort: &[u8],
+        (what, there): (&str, i64),
+    ) -> Result<()> {
+        let partition = id.partition();
+        let key = Key::new(&partition, sort);
+        let Some(counted) = self.get(place, key)? else { return Ok(()) };
+        let counted = counted.map_or(0, |record| record.counter());
+        if counted == there {
+            return Ok(());
+        }
+        self.damage(place, format!("it counts {counted} {what}, but holds {there}"));
         let header_key = Key::new(&partition, HEADER);
         if let Some(Some(header)) = self.get(place, header_key)? {
             let alive = Precondition::Unchanged { key: header_key, version: header.version };
-            let correction = Write { key: count_key, op: Op::Adjust(entries - counted), tally: None };
+            let correction = Write { key, op: Op::Adjust(there.saturating_sub(counted)), tally: None };
             self.restore(alive, correction)?;
         }
         Ok(())
@@ -254,10 +293,24 @@ impl Check<'_> {
             return Ok(());
         }
         let name = format!("lost+found-{id}");
-        if catalog::link(self.container, &name, id, header.is_none())?.is_some() {
+        if let Some(settings) = self.settings_of(id, header.as_ref())?
+            && catalog::link(self.container, &name, id, settings, header.is_none())?.is_some()
+        {
             self.report.relinked.push(name.clone());
         }
-        self.check_entries(&place_of(&name), id)
+        self.check_entries(&place_of(id, &name), id)
+    }
+
+    /// What an object is, by its header or by its record among the objects.
+    fn settings_of(&mut self, id: ObjectId, header: Option<&Record>) -> Result<Option<Settings>> {
+        if let Some(Ok((settings, _))) = header.map(|header| Settings::parse(&header.value)) {
+            return Ok(Some(settings));
+        }
+        let listed = self.get(CATALOGUE_PLACE, Key::new(CATALOGUE, &Listing::Objects.object_key(id)))?;
+        let listed = listed.flatten().and_then(|listed| Settings::parse(&listed.value).ok());
+        Ok(listed
+            .map(|(settings, _)| settings)
+            .or((id.named_kind() == Some(NamedKind::Dict)).then_some(Settings::Dict)))
     }
 
     /// Makes a change of a repair, unless the dictionary was destroyed or repaired meanwhile.
@@ -302,6 +355,16 @@ impl Check<'_> {
     }
 }
 
-fn place_of(name: &str) -> String {
-    format!("dict {name:?}")
+fn place_of(id: ObjectId, name: &str) -> String {
+    match id.named_kind() {
+        Some(NamedKind::Blobs) => format!("blobs {name:?}"),
+        _ => format!("dict {name:?}"),
+    }
+}
+
+fn entry_shown(id: ObjectId, key: &[u8]) -> String {
+    match id.named_kind() {
+        Some(NamedKind::Blobs) => format!("the blob {}", layout::hex(key)),
+        _ => format!("the entry \"{}\"", key.escape_ascii()),
+    }
 }

@@ -13,7 +13,8 @@ use millpond_core::{
 
 use super::{Container, damage::Damage};
 use crate::{
-    layout::{self, COUNT, Listing, ObjectId},
+    blobs,
+    layout::{self, COUNT, Listing, NamedKind, ObjectId, RAW_BYTES, STORED_BYTES},
     snapshot::decode::{UserKey, decode, partition_of},
     value::{Stored, put_lost},
 };
@@ -55,7 +56,10 @@ fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bo
     // What can't be read has its own damage.
     let Ok(Some(record)) = container.index()?.get(key) else { return Ok(false) };
     let reference = RecordRef { version: record.version, value: &record.value, extents: &record.extents };
-    let Ok(Stored::Long(length)) = Stored::parse(reference) else { return Ok(false) };
+    let Ok(stored @ (Stored::Long(_) | Stored::LongCoded(..))) = Stored::parse(reference) else {
+        return Ok(false);
+    };
+    let length = stored.stored_length();
     let mut what = String::new();
     for damage in damages {
         let Some(Owner::Value { extent, bytes, .. }) = &damage.owner else { continue };
@@ -73,8 +77,15 @@ fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bo
     let mut value = Vec::new();
     put_lost(&mut value, &what);
     let same = Precondition::Unchanged { key, version: record.version };
-    let marker = Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None };
-    Ok(matches!(container.commit(vec![same], vec![marker])?, Outcome::Committed { .. }))
+    let mut writes = vec![Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None }];
+    if ObjectId::of_partition(partition).named_kind() == Some(NamedKind::Blobs) {
+        // A marker counts as a blob without bytes.
+        let (raw, size) = blobs::sizes(reference);
+        for (sort, bytes) in [(RAW_BYTES, raw), (STORED_BYTES, size)] {
+            writes.push(Write { key: Key::new(partition, sort), op: Op::Adjust(-bytes), tally: None });
+        }
+    }
+    Ok(matches!(container.commit(vec![same], writes)?, Outcome::Committed { .. }))
 }
 
 /// Whether an extent can't be read, once more.
@@ -113,7 +124,7 @@ pub(super) fn forget(container: &Container) -> Result<u64> {
 
 fn forget_in(container: &Container, view: &dyn View, id: ObjectId) -> Result<u64> {
     let partition = id.partition();
-    let count = id.is_dict().then(|| Key::new(&partition, COUNT));
+    let count = id.named_kind().map(|_| Key::new(&partition, COUNT));
     let mut cursor = view.scan(KeyRange::all(&partition), Direction::Forward)?;
     let mut forgotten = 0;
     while readable(&mut *cursor)? {

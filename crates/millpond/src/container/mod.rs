@@ -37,6 +37,7 @@ use crate::{
     catalog,
     container_type::ContainerType,
     dict::Dict,
+    layout::{NamedKind, Settings},
     location,
     metrics::{Metered, Metrics, Operations},
     namespace, object,
@@ -205,7 +206,7 @@ impl Container {
 
     /// All about the container, without reading its data.
     pub fn query(&self) -> Result<ContainerQuery> {
-        let dicts = catalog::count(self)?;
+        let dicts = catalog::count(self, NamedKind::Dict)?;
         let objects = object::count(self)?;
         let entry = self.entry()?;
         Ok(ContainerQuery {
@@ -247,7 +248,9 @@ impl Container {
     /// # Errors
     /// `NotFound` when there is none of that name.
     pub fn dict(&self, name: &str) -> Result<Dict> {
-        catalog::open(self, name)?.ok_or_else(|| catalog::missing(self, name))
+        catalog::open(self, NamedKind::Dict, name)?
+            .map(|(named, _)| Dict::new(named))
+            .ok_or_else(|| catalog::missing(self, NamedKind::Dict, name))
     }
 
     /// Creates a dictionary, of a name of 1 to 512 bytes.
@@ -255,14 +258,14 @@ impl Container {
     /// # Errors
     /// `AlreadyExists` when there is one of that name.
     pub fn create_dict(&self, name: &str) -> Result<Dict> {
-        catalog::create(self, name)
+        catalog::create(self, Settings::Dict, name).map(Dict::new)
     }
 
     /// Opens a dictionary, or creates it where there is none.
     pub fn open_or_create_dict(&self, name: &str) -> Result<Dict> {
         loop {
-            if let Some(dict) = catalog::open(self, name)? {
-                return Ok(dict);
+            if let Some((named, _)) = catalog::open(self, NamedKind::Dict, name)? {
+                return Ok(Dict::new(named));
             }
             match self.create_dict(name) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -273,7 +276,7 @@ impl Container {
 
     /// The names of the dictionaries, sorted.
     pub fn dicts(&self) -> Result<Vec<String>> {
-        catalog::names(self)
+        catalog::names(self, NamedKind::Dict)
     }
 
     /// Destroys a dictionary. Its name is gone at once, atomically, and every handle to it answers
@@ -283,7 +286,7 @@ impl Container {
     /// # Errors
     /// `NotFound` when there is none of that name.
     pub fn destroy_dict(&self, name: &str) -> Result<()> {
-        catalog::destroy(self, name)
+        catalog::destroy(self, NamedKind::Dict, name)
     }
 
     /// Runs `body` in a transaction and commits it. Where that met another one, it is run again, up to

@@ -103,7 +103,7 @@ impl DictBatch {
         let Self { dict, bytes, changes, long } = self;
         dict.container().check_writable()?;
         if changes.is_empty() {
-            return dict.check_alive().map(|()| Vec::new());
+            return dict.inner.check_alive().map(|()| Vec::new());
         }
         let sort = |change: &Change| &bytes[change.start..change.record];
         // The first bytes mostly tell. Changes of equal keys stay in the order in which they came.
@@ -127,16 +127,16 @@ impl DictBatch {
             .map(|&last| {
                 let change = &changes[last];
                 if change.is_put() {
-                    dict.insertion(sort(change), &bytes[change.record..change.end], &change.extents)
+                    dict.inner.insertion(sort(change), &bytes[change.record..change.end], &change.extents)
                 } else {
-                    dict.deletion(sort(change))
+                    dict.inner.deletion(sort(change))
                 }
             })
             .collect();
-        let applied = dict.commit(&[], &writes);
+        let applied = dict.inner.commit(&[], &writes);
         long.settle(&applied);
         let Applied::Done(existed) = applied? else {
-            return Err(dict.contended("commit a batch, at", b""));
+            return Err(dict.inner.contended("commit a batch, at", b""));
         };
 
         let mut before = vec![false; changes.len()];

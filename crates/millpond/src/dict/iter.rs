@@ -26,7 +26,7 @@ pub struct DictIter {
 
 impl DictIter {
     pub(super) fn new(dict: Dict, range: &DictRange) -> Result<Self> {
-        let view = dict.view()?;
+        let view = dict.inner.view()?;
         let direction = if range.reverse { Direction::Backward } else { Direction::Forward };
         let cursor = match range.bounds() {
             None => None,
@@ -63,7 +63,7 @@ impl DictIter {
         if !self.is_all {
             return Ok(None);
         }
-        let count = self.view.counter(self.dict.key(COUNT))?.max(0).unsigned_abs();
+        let count = self.view.counter(self.dict.inner.key(COUNT))?.max(0).unsigned_abs();
         Ok(Some(count.saturating_sub(self.seen)))
     }
 }
@@ -114,7 +114,7 @@ impl<'a> DictEntry<'a> {
     /// The length of its value in bytes, without reading it.
     pub fn value_length(&self) -> Result<u64> {
         let stored = Stored::parse(self.cursor.record());
-        Ok(stored.map_err(|error| self.dict.about(self.key(), error))?.length())
+        Ok(stored.map_err(|error| self.dict.inner.about(self.key(), error))?.length())
     }
 
     /// Its value, without a copy, if it lies beside its key; a longer one is read by
@@ -122,8 +122,8 @@ impl<'a> DictEntry<'a> {
     pub fn short_value(&self) -> Result<Option<&'a [u8]>> {
         match Stored::parse(self.cursor.record()) {
             Ok(Stored::Inline(value)) => Ok(Some(value)),
-            Ok(Stored::Long(_)) => Ok(None),
-            Err(error) => Err(self.dict.about(self.key(), error)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(self.dict.inner.about(self.key(), error)),
         }
     }
 
@@ -132,7 +132,7 @@ impl<'a> DictEntry<'a> {
         let segments = self.dict.container().segments()?;
         match value::load_ref(segments, self.cursor.record()) {
             Err(error) if error.kind() == millpond_core::ErrorKind::EpochGone => self.value_again(error),
-            other => other.map_err(|error| self.dict.about(self.key(), error)),
+            other => other.map_err(|error| self.dict.inner.about(self.key(), error)),
         }
     }
 
@@ -141,9 +141,9 @@ impl<'a> DictEntry<'a> {
         let sort = self.cursor.key();
         let key = Key::new(&self.dict.inner.partition, sort);
         let value = match self.view.get(key)? {
-            Some(record) => self.dict.load_in(self.view, sort, Record { ..record })?,
+            Some(record) => self.dict.inner.load_in(self.view, sort, Record { ..record })?,
             None => None,
         };
-        value.ok_or_else(|| self.dict.about(self.key(), gone))
+        value.ok_or_else(|| self.dict.inner.about(self.key(), gone))
     }
 }

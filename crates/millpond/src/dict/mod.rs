@@ -1,12 +1,4 @@
 //! Dictionaries: any bytes to any bytes, in order.
-//!
-//! Invariants:
-//! - Every commit asks for the dictionary's header, unchanged: a handle to a destroyed dictionary
-//!   gets `NotFound` and never leaves a record that nothing would clear.
-//! - A read that finds nothing asks for the header too, so that a destroyed dictionary isn't taken
-//!   for an empty one. In a transaction every read does.
-//! - Every write of an entry names the counter as its tally, so that the count is exact although
-//!   writers of different keys never wait for each other.
 
 mod batch;
 mod iter;
@@ -14,20 +6,10 @@ mod range;
 mod reader;
 mod writer;
 
-use std::{
-    fmt,
-    ops::Bound,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use millpond_core::{
-    At, Direction, Epoch, Error, ErrorKind, Extent, Key, KeyRange, Op, Outcome, Precondition, Record,
-    RecordRef, Result, View, Write,
-};
+use millpond_core::{Direction, Epoch, KeyRange, Precondition, Record, RecordRef, Result};
 
 pub use self::{
     batch::DictBatch,
@@ -38,9 +20,10 @@ pub use self::{
 };
 use crate::{
     container::Container,
-    layout::{self, COUNT, HEADER, ObjectId, Partition},
+    layout,
+    named::Named,
     transaction::Transaction,
-    value::{self, Applied, CONFLICT_RETRIES, MOVED_RETRIES, Prepared, Stored},
+    value::{Applied, CONFLICT_RETRIES, Prepared, Stored},
 };
 
 /// Keys that one commit of `clear` deletes at most.
@@ -53,25 +36,12 @@ const CLEAR_KEYS_MAX: usize = 100_000;
 /// that name.
 #[derive(Clone)]
 pub struct Dict {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    container: Container,
-    name: String,
-    partition: Partition,
-    /// The version of the header, as last seen.
-    header: AtomicU64,
-    /// In a transaction, the change of it as of which the header was last seen; else zero.
-    alive: AtomicU64,
+    inner: Arc<Named>,
 }
 
 impl Dict {
-    pub(crate) fn new(container: Container, name: &str, id: ObjectId, header: Epoch) -> Self {
-        let header = AtomicU64::new(header.0);
-        let (partition, alive) = (id.partition(), AtomicU64::default());
-        let inner = Inner { container, name: name.to_owned(), partition, header, alive };
-        Self { inner: Arc::new(inner) }
+    pub(crate) fn new(named: Named) -> Self {
+        Self { inner: Arc::new(named) }
     }
 
     /// The same dictionary, as a transaction sees and changes it.
@@ -79,26 +49,7 @@ impl Dict {
     /// # Errors
     /// `InvalidArgument` when the transaction is of another container.
     pub fn within(&self, transaction: &Transaction) -> Result<Self> {
-        let container = transaction.container();
-        if container.uuid() != self.container().uuid()
-            || container.pool().uuid() != self.container().pool().uuid()
-        {
-            let message = format!(
-                "the dictionary {:?} is of {}, the transaction is of {}: nothing spans two containers",
-                self.name(),
-                self.container().url(),
-                container.url()
-            );
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
-        let inner = Inner {
-            container: container.clone(),
-            name: self.inner.name.clone(),
-            partition: self.inner.partition,
-            header: AtomicU64::new(self.inner.header.load(Ordering::Acquire)),
-            alive: AtomicU64::default(),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        self.inner.within(transaction).map(Self::new)
     }
 
     /// Its name.
@@ -118,35 +69,29 @@ impl Dict {
     /// so that it has to be streamed with [`Dict::reader`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let sort = layout::entry_key(key)?;
-        Ok(self.get_versioned(&sort)?.map(|(value, _)| value))
+        Ok(self.inner.get_versioned(&sort)?.map(|(value, _)| value))
     }
 
     /// The values of many keys, in the order of the keys, all of one consistent state.
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Bytes>>> {
         let sorts: Vec<_> = keys.iter().map(|key| layout::entry_key(key.as_ref())).collect::<Result<_>>()?;
-        let mut index_keys: Vec<_> = sorts.iter().map(|sort| self.key(sort)).collect();
-        index_keys.push(self.key(HEADER));
-        let view = self.inner.container.index()?.view(At::Latest)?;
-        let mut records = view.get_many(&index_keys)?;
-        if records.pop().flatten().is_none() {
-            return Err(self.destroyed());
-        }
+        let (view, records) = self.inner.records(&sorts)?;
         std::iter::zip(&sorts, records)
             .map(|(sort, record)| {
-                record.map(|record| self.load_in(&*view, sort, record)).transpose().map(Option::flatten)
+                record.map(|record| self.inner.load_in(&*view, sort, record)).transpose().map(Option::flatten)
             })
             .collect()
     }
 
     /// Whether there is an entry of that key.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.record(&layout::entry_key(key)?)?.is_some())
+        Ok(self.inner.record(&layout::entry_key(key)?)?.is_some())
     }
 
     /// The length in bytes of the value of a key, without reading it.
     pub fn value_length(&self, key: &[u8]) -> Result<Option<u64>> {
-        let Some(record) = self.record(&layout::entry_key(key)?)? else { return Ok(None) };
-        let stored = Stored::parse(reference(&record)).map_err(|error| self.about(key, error))?;
+        let Some(record) = self.inner.record(&layout::entry_key(key)?)? else { return Ok(None) };
+        let stored = Stored::parse(reference(&record)).map_err(|error| self.inner.about(key, error))?;
         Ok(Some(stored.length()))
     }
 
@@ -183,10 +128,10 @@ impl Dict {
     /// `Conflict` when other writers of that key were faster again and again.
     pub fn insert_if_absent(&self, key: &[u8], value: &[u8]) -> Result<Option<Bytes>> {
         let sort = layout::entry_key(key)?;
-        let absent = Precondition::Unchanged { key: self.key(&sort), version: Epoch::ZERO };
+        let absent = Precondition::Unchanged { key: self.inner.key(&sort), version: Epoch::ZERO };
         let mut prepared = None;
         for _ in 0..CONFLICT_RETRIES {
-            if let Some((existing, _)) = self.get_versioned(&sort)? {
+            if let Some((existing, _)) = self.inner.get_versioned(&sort)? {
                 return Ok(Some(existing));
             }
             // Written once, however often the commit is tried.
@@ -194,7 +139,8 @@ impl Dict {
                 Some(value) => value,
                 None => self.prepare(value)?,
             };
-            match self.commit(&[absent], &[self.insertion(&sort, &value.record, &value.extents)]) {
+            match self.inner.commit(&[absent], &[self.inner.insertion(&sort, &value.record, &value.extents)])
+            {
                 Ok(Applied::Conflict) => prepared = Some(value),
                 applied => {
                     value.long.settle(&applied);
@@ -202,15 +148,15 @@ impl Dict {
                 }
             }
         }
-        Err(self.contended("insert", key))
+        Err(self.inner.contended("insert", key))
     }
 
     /// Removes an entry; answers whether there was one.
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
         let sort = layout::entry_key(key)?;
-        match self.commit(&[], &[self.deletion(&sort)])? {
+        match self.inner.commit(&[], &[self.inner.deletion(&sort)])? {
             Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
-            Applied::Conflict => Err(self.contended("delete", key)),
+            Applied::Conflict => Err(self.inner.contended("delete", key)),
         }
     }
 
@@ -223,12 +169,12 @@ impl Dict {
         let sort = layout::entry_key(key)?;
         for _ in 0..CONFLICT_RETRIES {
             self.inner.container.check_writable()?;
-            let Some((value, version)) = self.get_versioned(&sort)? else { return Ok(None) };
+            let Some((value, version)) = self.inner.get_versioned(&sort)? else { return Ok(None) };
             if self.delete_version(&sort, version, &[])? {
                 return Ok(Some(value));
             }
         }
-        Err(self.contended("take", key))
+        Err(self.inner.contended("take", key))
     }
 
     /// Removes the entry of the greatest key and answers it. Several callers at once get different
@@ -239,7 +185,7 @@ impl Dict {
     pub fn take_last(&self) -> Result<Option<(Bytes, Bytes)>> {
         for _ in 0..CONFLICT_RETRIES {
             self.inner.container.check_writable()?;
-            let view = self.view()?;
+            let view = self.inner.view()?;
             let mut cursor = view.scan(layout::entries(&self.inner.partition), Direction::Backward)?;
             if !cursor.advance()? {
                 return Ok(None);
@@ -247,7 +193,7 @@ impl Dict {
             let sort = cursor.key().to_vec();
             let record = owned(cursor.record());
             let version = record.version;
-            let Some(value) = self.load_in(&*view, &sort, record)? else { continue };
+            let Some(value) = self.inner.load_in(&*view, &sort, record)? else { continue };
             // Also not one that came behind it meanwhile: it is the last one when it is taken.
             let entries = layout::entries(&self.inner.partition);
             let behind = Precondition::RangeUnchanged {
@@ -258,15 +204,12 @@ impl Dict {
                 return Ok(Some((Bytes::copy_from_slice(layout::user_key(&sort)), value)));
             }
         }
-        Err(self.contended("take the last entry, after", b""))
+        Err(self.inner.contended("take the last entry, after", b""))
     }
 
     /// How many entries there are: exact, and as quick for millions as for none.
     pub fn len(&self) -> Result<u64> {
-        match self.inner.container.index()?.get(self.key(COUNT))? {
-            Some(record) => Ok(record.counter().max(0).unsigned_abs()),
-            None => self.check_alive().map(|()| 0),
-        }
+        self.inner.len()
     }
 
     /// Whether there is no entry.
@@ -280,7 +223,7 @@ impl Dict {
     /// a crash may leave the rest.
     pub fn clear(&self) -> Result<()> {
         self.inner.container.check_writable()?;
-        let view = self.view()?;
+        let view = self.inner.view()?;
         let mut cursor = view.scan(layout::entries(&self.inner.partition), Direction::Forward)?;
         loop {
             let mut sorts = Vec::new();
@@ -290,8 +233,8 @@ impl Dict {
             if sorts.is_empty() {
                 return Ok(());
             }
-            let deletions: Vec<_> = sorts.iter().map(|sort| self.deletion(sort)).collect();
-            self.commit(&[], &deletions)?;
+            let deletions: Vec<_> = sorts.iter().map(|sort| self.inner.deletion(sort)).collect();
+            self.inner.commit(&[], &deletions)?;
         }
     }
 
@@ -320,18 +263,6 @@ impl Dict {
         Ok(ValueWriter::new(self.clone(), layout::entry_key(key)?))
     }
 
-    fn key<'a>(&'a self, sort: &'a [u8]) -> Key<'a> {
-        Key::new(&self.inner.partition, sort)
-    }
-
-    fn deletion<'a>(&'a self, sort: &'a [u8]) -> Write<'a> {
-        Write { key: self.key(sort), op: Op::Delete, tally: Some(self.key(COUNT)) }
-    }
-
-    fn insertion<'a>(&'a self, sort: &'a [u8], value: &'a [u8], extents: &'a [Extent]) -> Write<'a> {
-        Write { key: self.key(sort), op: Op::Put { value, extents }, tally: Some(self.key(COUNT)) }
-    }
-
     /// Makes a value ready to be committed.
     fn prepare(&self, value: &[u8]) -> Result<Prepared> {
         self.inner.container.check_writable()?;
@@ -340,11 +271,11 @@ impl Dict {
 
     /// Sets a value.
     fn put_prepared(&self, sort: &[u8], value: Prepared) -> Result<bool> {
-        let applied = self.commit(&[], &[self.insertion(sort, &value.record, &value.extents)]);
+        let applied = self.inner.commit(&[], &[self.inner.insertion(sort, &value.record, &value.extents)]);
         value.long.settle(&applied);
         match applied? {
             Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
-            Applied::Conflict => Err(self.contended("put", layout::user_key(sort))),
+            Applied::Conflict => Err(self.inner.contended("put", layout::user_key(sort))),
         }
     }
 
@@ -354,138 +285,9 @@ impl Dict {
         version: Epoch,
         preconditions: &[Precondition<'_>],
     ) -> Result<bool> {
-        let mut all = vec![Precondition::Unchanged { key: self.key(sort), version }];
+        let mut all = vec![Precondition::Unchanged { key: self.inner.key(sort), version }];
         all.extend_from_slice(preconditions);
-        Ok(matches!(self.commit(&all, &[self.deletion(sort)])?, Applied::Done(_)))
-    }
-
-    /// Commits changes of this dictionary, as long as it lives.
-    fn commit(&self, preconditions: &[Precondition<'_>], writes: &[Write<'_>]) -> Result<Applied> {
-        for _ in 0..CONFLICT_RETRIES {
-            let header = Precondition::Unchanged {
-                key: self.key(HEADER),
-                version: Epoch(self.inner.header.load(Ordering::Acquire)),
-            };
-            let all = std::iter::once(header).chain(preconditions.iter().copied()).collect();
-            match self.inner.container.commit(all, writes.to_vec())? {
-                Outcome::Committed { existed, .. } => return Ok(Applied::Done(existed)),
-                Outcome::Conflict { precondition: 0 } => self.refresh()?,
-                Outcome::Conflict { .. } => return Ok(Applied::Conflict),
-            }
-        }
-        Err(self.contended("write to", b""))
-    }
-
-    /// Learns the header's version anew.
-    fn refresh(&self) -> Result<()> {
-        let header = self.inner.container.index()?.get(self.key(HEADER))?.ok_or_else(|| self.destroyed())?;
-        self.inner.header.store(header.version.0, Ordering::Release);
-        Ok(())
-    }
-
-    /// # Errors
-    /// `NotFound` when the dictionary was destroyed.
-    fn check_alive(&self) -> Result<()> {
-        match self.inner.container.index()?.get(self.key(HEADER))? {
-            Some(_) => Ok(()),
-            None => Err(self.destroyed()),
-        }
-    }
-
-    /// The newest state, if the dictionary lives in it.
-    fn view(&self) -> Result<Box<dyn View>> {
-        let view = self.inner.container.index()?.view(At::Latest)?;
-        match view.get(self.key(HEADER))? {
-            Some(_) => Ok(view),
-            None => Err(self.destroyed()),
-        }
-    }
-
-    /// The newest record of an entry.
-    fn record(&self, sort: &[u8]) -> Result<Option<Record>> {
-        let record = self.inner.container.index()?.get(self.key(sort))?;
-        if record.is_none() {
-            self.check_alive()?;
-        } else if self.inner.container.is_in_transaction() {
-            self.check_alive_in_transaction()?;
-        }
-        Ok(record)
-    }
-
-    /// Has a transaction depend on it that the dictionary lives, and not only on an entry: that is
-    /// cleared later. Asked once after each change that the transaction makes, for one of them may be
-    /// the destruction.
-    fn check_alive_in_transaction(&self) -> Result<()> {
-        let change = self.inner.container.index()?.epoch()?.0;
-        if self.inner.alive.load(Ordering::Acquire) != change {
-            self.check_alive()?;
-            self.inner.alive.store(change, Ordering::Release);
-        }
-        Ok(())
-    }
-
-    /// The newest value of an entry, and the version of its record.
-    fn get_versioned(&self, sort: &[u8]) -> Result<Option<(Bytes, Epoch)>> {
-        let segments = self.inner.container.segments()?;
-        let mut moved = None;
-        for _ in 0..MOVED_RETRIES {
-            let Some(record) = self.record(sort)? else { return Ok(None) };
-            match value::load(segments, &record) {
-                Ok(value) => return Ok(Some((value, record.version))),
-                Err(error) if error.kind() == ErrorKind::EpochGone => moved = Some(error),
-                Err(error) => return Err(self.about(layout::user_key(sort), error)),
-            }
-        }
-        Err(self.about(layout::user_key(sort), moved.unwrap_or_else(|| self.contended("read", b""))))
-    }
-
-    /// The value of a record of a view. Its bytes may have moved since the record was read: then the
-    /// view knows where to.
-    fn load_in(&self, view: &dyn View, sort: &[u8], mut record: Record) -> Result<Option<Bytes>> {
-        let segments = self.inner.container.segments()?;
-        for attempt in 1.. {
-            match value::load(segments, &record) {
-                Ok(value) => return Ok(Some(value)),
-                Err(error) if error.kind() == ErrorKind::EpochGone && attempt < MOVED_RETRIES => {
-                    match view.get(self.key(sort))? {
-                        Some(again) => record = again,
-                        None => return Ok(None),
-                    }
-                }
-                Err(error) => return Err(self.about(layout::user_key(sort), error)),
-            }
-        }
-        Ok(None)
-    }
-
-    fn destroyed(&self) -> Error {
-        let message = format!("the dictionary {:?} of {} was destroyed", self.name(), self.container());
-        Error::new(ErrorKind::NotFound, message)
-    }
-
-    fn contended(&self, doing: &str, key: &[u8]) -> Error {
-        let message = format!(
-            "other writers of the dictionary {:?} of {} were always faster; couldn't {doing} \"{}\": try again",
-            self.name(),
-            self.container(),
-            key.escape_ascii()
-        );
-        Error::new(ErrorKind::Conflict, message)
-    }
-
-    /// The error with the name of what couldn't be read. Bytes that are nowhere, however often the
-    /// record is looked up again, haven't moved: they are lost.
-    fn about(&self, key: &[u8], error: Error) -> Error {
-        let error = match error.kind() {
-            ErrorKind::EpochGone => error.with_kind(ErrorKind::Corrupt),
-            _ => error,
-        };
-        error.context(format_args!(
-            "can't read the value of \"{}\" in the dictionary {:?} of {}",
-            key.escape_ascii(),
-            self.name(),
-            self.container()
-        ))
+        Ok(matches!(self.inner.commit(&all, &[self.inner.deletion(sort)])?, Applied::Done(_)))
     }
 }
 

@@ -8,7 +8,7 @@ use super::Dict;
 use crate::{
     layout,
     maker::Maker,
-    value::{self, LongValues, Prepared},
+    value::{self, LongValues, Prepared, io_error},
 };
 
 /// Writes the value of a key, piece by piece, in bounded memory.
@@ -105,18 +105,4 @@ impl Write for ValueWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// An error of the store as the standard streams report errors.
-pub(super) fn io_error(error: Error) -> io::Error {
-    let kind = match error.kind() {
-        ErrorKind::NoSpace => io::ErrorKind::StorageFull,
-        ErrorKind::NotFound => io::ErrorKind::NotFound,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnly => io::ErrorKind::PermissionDenied,
-        ErrorKind::Corrupt | ErrorKind::DataLoss | ErrorKind::Incompatible => io::ErrorKind::InvalidData,
-        ErrorKind::Timeout => io::ErrorKind::TimedOut,
-        ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, error)
 }

@@ -30,7 +30,7 @@ pub(crate) fn partition_of(key: &[u8]) -> Option<(&Partition, &[u8])> {
 pub(crate) enum UserKey<'a> {
     /// The object itself: there while it lives.
     Object,
-    /// An entry of a dictionary.
+    /// An entry of a dictionary, or a blob.
     Entry(&'a [u8]),
     /// A record of an object of dkeys and akeys.
     Record(RecordKey),
@@ -46,9 +46,9 @@ pub(crate) fn decode(key: &[u8]) -> Option<(ObjectId, UserKey<'_>)> {
     if sort == HEADER {
         return Some((id, UserKey::Object));
     }
-    match id.is_dict() {
-        true => layout::is_entry(sort).then(|| (id, UserKey::Entry(layout::user_key(sort)))),
-        false => object::key_of_record(id, sort).map(|record| (id, UserKey::Record(record))),
+    match id.named_kind() {
+        Some(_) => layout::is_entry(sort).then(|| (id, UserKey::Entry(layout::user_key(sort)))),
+        None => object::key_of_record(id, sort).map(|record| (id, UserKey::Record(record))),
     }
 }
 

@@ -14,7 +14,11 @@ use super::{
     decode::{UserKey, decode, name_of, partition_of, restored},
     find,
 };
-use crate::{container::Container, layout::ObjectId, object::ObjectKey};
+use crate::{
+    container::Container,
+    layout::{NamedKind, ObjectId},
+    object::ObjectKey,
+};
 
 /// Changed keys that are looked up together.
 const KEYS_AT_A_TIME: usize = 128;
@@ -36,6 +40,8 @@ pub enum DifferenceKind {
 pub enum DifferentObject {
     /// The dictionary of this name.
     Dict(Arc<str>),
+    /// The store of blobs of this name; its keys are the hashes.
+    Blobs(Arc<str>),
     /// An object without a name.
     Object(ObjectId),
 }
@@ -217,14 +223,15 @@ impl Diff {
         {
             return Ok(object.clone());
         }
-        let name = match (id.is_dict(), name_of(&*self.newer, id)?) {
-            (false, _) => None,
-            (true, None) => name_of(&*self.older, id)?,
-            (true, some) => some,
+        let name = match (id.named_kind(), name_of(&*self.newer, id)?) {
+            (None, _) => None,
+            (Some(_), None) => name_of(&*self.older, id)?,
+            (Some(_), some) => some,
         };
-        let object = match name {
-            Some(name) => DifferentObject::Dict(name.into()),
-            None => DifferentObject::Object(id),
+        let object = match (id.named_kind(), name) {
+            (Some(NamedKind::Dict), Some(name)) => DifferentObject::Dict(name.into()),
+            (Some(NamedKind::Blobs), Some(name)) => DifferentObject::Blobs(name.into()),
+            _ => DifferentObject::Object(id),
         };
         self.object = Some((id, object.clone()));
         Ok(object)
@@ -252,7 +259,7 @@ impl fmt::Debug for Diff {
 impl fmt::Display for DifferentObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dict(name) => f.write_str(name),
+            Self::Dict(name) | Self::Blobs(name) => f.write_str(name),
             Self::Object(id) => id.fmt(f),
         }
     }

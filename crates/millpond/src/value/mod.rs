@@ -1,11 +1,19 @@
 //! Values: how they lie in records and segments, for every data model.
 
+pub(crate) mod codec;
+mod content;
+mod frames;
 mod long;
+mod pieces;
 mod stored;
 
 pub(crate) use self::{
+    content::{ContentReader, io_error},
+    frames::{Encoder, encode},
     long::{Applied, LongValues, Prepared},
-    stored::{Stored, load, load_ref, put_inline, put_long, put_lost},
+    stored::{
+        Coding, Stored, load, load_ref, put_inline, put_inline_coded, put_long, put_long_coded, put_lost,
+    },
 };
 
 /// How often a record is read again because its bytes have moved.

@@ -7,7 +7,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Key, Record, RecordRef, Result};
 
 use crate::{
     container::Container,
-    layout::{self, ObjectId},
+    layout::{self, NamedKind, ObjectId},
     object::{ObjectKey, RecordKey},
     value::{Stored, load},
 };
@@ -42,7 +42,8 @@ impl ChangeKind {
 pub struct Change {
     pub(super) container: Container,
     pub(super) object: ObjectId,
-    pub(super) dict: Option<Arc<str>>,
+    /// Its name, if it has one.
+    pub(super) name: Option<Arc<str>>,
     pub(super) kind: ChangeKind,
     /// The sort key; empty for one that concerns the dictionary as a whole.
     pub(super) sort: Bytes,
@@ -55,7 +56,16 @@ pub struct Change {
 impl Change {
     /// The name of the dictionary; none of another object, and where it was destroyed before it could be looked up.
     pub fn dict(&self) -> Option<&str> {
-        self.dict.as_deref()
+        self.name_of(NamedKind::Dict)
+    }
+
+    /// The name of the store of blobs, whose keys are the hashes; otherwise as [`Change::dict`].
+    pub fn blobs(&self) -> Option<&str> {
+        self.name_of(NamedKind::Blobs)
+    }
+
+    fn name_of(&self, kind: NamedKind) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.object.named_kind() == Some(kind))
     }
 
     /// The id of the object, in hexadecimal digits: two dictionaries never share one, also if one of
@@ -151,7 +161,7 @@ impl fmt::Debug for Change {
         let key = self.key().map(|key| key.escape_ascii().to_string());
         f.debug_struct("Change")
             .field("kind", &self.kind)
-            .field("dict", &self.dict)
+            .field("name", &self.name)
             .field("key", &key)
             .field("akey", &self.akey)
             .finish_non_exhaustive()

@@ -55,8 +55,8 @@ impl Decoder {
         let Some((object, sort)) = layout::split(&change.key) else { return Ok(None) };
         let change = if object.is_catalogue() {
             self.of_catalogue(&sort, &change.kind)?
-        } else if object.is_dict() {
-            self.of_dict(epoch, object, sort, change.kind)?
+        } else if object.named_kind().is_some() {
+            self.of_named(epoch, object, sort, change.kind)?
         } else {
             self.of_object(epoch, object, sort, change.kind)?
         };
@@ -86,7 +86,7 @@ impl Decoder {
             }
             (Some(Listing::Objects), IndexKind::Put { value, .. }) => {
                 let object = layout::object_of(sort)?;
-                if !object.is_dict() {
+                if object.named_kind().is_none() {
                     return Ok(Some(self.whole(object, None, ChangeKind::Create)));
                 }
                 let name: Arc<str> = layout::parse_header_record(value)?.into();
@@ -95,7 +95,7 @@ impl Decoder {
             }
             (Some(Listing::Objects), IndexKind::Delete) => {
                 let object = layout::object_of(sort)?;
-                if !object.is_dict() {
+                if object.named_kind().is_none() {
                     return Ok(Some(self.whole(object, None, ChangeKind::Destroy)));
                 }
                 let name = match self.names.insert(object, Name::Destroyed) {
@@ -108,11 +108,11 @@ impl Decoder {
         }
     }
 
-    fn whole(&self, object: ObjectId, dict: Option<Arc<str>>, kind: ChangeKind) -> Change {
+    fn whole(&self, object: ObjectId, name: Option<Arc<str>>, kind: ChangeKind) -> Change {
         Change {
             container: self.container.clone(),
             object,
-            dict,
+            name,
             kind,
             sort: Bytes::new(),
             akey: None,
@@ -141,10 +141,10 @@ impl Decoder {
             IndexKind::Adjust(_) => return Ok(None),
         };
         let container = self.container.clone();
-        Ok(Some(Change { container, object, dict: None, kind, sort, akey: Some(akey), record }))
+        Ok(Some(Change { container, object, name: None, kind, sort, akey: Some(akey), record }))
     }
 
-    fn of_dict(
+    fn of_named(
         &mut self,
         epoch: Epoch,
         object: ObjectId,
@@ -154,7 +154,7 @@ impl Decoder {
         if !layout::is_entry(&sort) {
             return Ok(None);
         }
-        let dict = match self.name(object)? {
+        let name = match self.name(object)? {
             Name::Known(name) => Some(name),
             Name::Unknown => None,
             Name::Destroyed => return Ok(None),
@@ -164,7 +164,7 @@ impl Decoder {
             IndexKind::Delete => (ChangeKind::Delete, None),
             IndexKind::Adjust(_) => return Ok(None),
         };
-        Ok(Some(Change { container: self.container.clone(), object, dict, kind, sort, akey: None, record }))
+        Ok(Some(Change { container: self.container.clone(), object, name, kind, sort, akey: None, record }))
     }
 
     /// The name of an object: the one it had when the watch met it.

@@ -7,6 +7,7 @@ mod transaction_reads;
 mod transactions;
 
 mod attacks;
+mod blobs;
 mod check;
 mod container;
 mod dict;
