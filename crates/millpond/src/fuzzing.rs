@@ -9,8 +9,9 @@ use crate::{layout, location, object, value::Stored};
 pub type Decoder = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const DECODERS: [(&str, Decoder); 8] = [
+pub const DECODERS: [(&str, Decoder); 9] = [
     ("dict_value", dict_value),
+    ("compressed_value", crate::value::fuzz_compressed),
     ("catalogue_record", catalogue_record),
     ("catalogue_key", catalogue_key),
     ("location", location),
@@ -84,10 +85,19 @@ mod tests {
     }
 
     /// What is written today, which the corpus holds beside what was found once.
-    fn samples() -> [(&'static str, Vec<Vec<u8>>); 8] {
+    fn samples() -> [(&'static str, Vec<Vec<u8>>); 9] {
         let id = layout::ObjectId::named(layout::NamedKind::Dict, Uuid::from_u128(7));
         [
-            ("dict_value", vec![b"\x01a value".to_vec(), b"\x02\xA0\x8D\x06".to_vec()]),
+            (
+                "dict_value",
+                vec![
+                    b"\x01a value".to_vec(),
+                    b"\x02\xA0\x8D\x06".to_vec(),
+                    b"\x04\x02\xC8\x01compressed".to_vec(),
+                    b"\x05\x01\x80\x80\x04\xA0\x8D\x06".to_vec(),
+                ],
+            ),
+            ("compressed_value", crate::value::compressed_samples()),
             (
                 "catalogue_record",
                 vec![

@@ -7,6 +7,10 @@ mod long;
 mod pieces;
 mod stored;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::frames::fuzz as fuzz_compressed;
+#[cfg(test)]
+pub(crate) use self::frames::samples as compressed_samples;
 pub(crate) use self::{
     content::{ContentReader, io_error},
     frames::{Encoder, encode},
