@@ -45,7 +45,7 @@ pub(crate) fn open(container: &Container, name: &str) -> Result<Option<Dict>> {
 pub(crate) fn create(container: &Container, name: &str) -> Result<Dict> {
     check_name(name)?;
     let id = ObjectId::dict(environment::unique());
-    let link = link(container, name, id, true)?;
+    let link = link(container, name, id)?;
     match link {
         Some(version) => Ok(Dict::new(container.clone(), name, id, version)),
         None => Err(Error::new(
@@ -55,25 +55,18 @@ pub(crate) fn create(container: &Container, name: &str) -> Result<Dict> {
     }
 }
 
-/// Gives an object a name, and a header if it is to get one. Answers the epoch of the commit, or
-/// nothing where the name is taken.
-pub(crate) fn link(
-    container: &Container,
-    name: &str,
-    id: ObjectId,
-    with_header: bool,
-) -> Result<Option<Epoch>> {
+/// Gives an object a name, which its header says too. Answers the epoch of the commit, or nothing
+/// where the name is taken.
+pub(crate) fn link(container: &Container, name: &str, id: ObjectId) -> Result<Option<Epoch>> {
     let partition = id.partition();
     let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
     let (name_record, header_record) = (layout::name_record(id), layout::header_record(name));
     let name_key = Key::new(CATALOGUE, &name_key);
-    let mut writes = vec![
+    let writes = vec![
         Write { tally: Some(NAME_COUNT), ..put(name_key, &name_record) },
         put(Key::new(CATALOGUE, &object_key), &header_record),
+        put(Key::new(&partition, HEADER), &header_record),
     ];
-    if with_header {
-        writes.push(put(Key::new(&partition, HEADER), &header_record));
-    }
     let free = Precondition::Unchanged { key: name_key, version: Epoch::ZERO };
     match container.commit(vec![free], writes)? {
         Outcome::Committed { epoch, .. } => Ok(Some(epoch)),

@@ -248,13 +248,15 @@ impl Check<'_> {
     fn check_leaked(&mut self, id: ObjectId) -> Result<()> {
         self.report.leaked.push(id.to_string());
         let partition = id.partition();
-        let Some(header) = self.get(CATALOGUE_PLACE, Key::new(&partition, HEADER))? else { return Ok(()) };
+        if self.get(CATALOGUE_PLACE, Key::new(&partition, HEADER))?.is_none() {
+            return Ok(());
+        }
         let mut records = self.view.scan(KeyRange::all(&partition), Direction::Forward)?;
         if !self.repair || !self.advance(&mut *records, CATALOGUE_PLACE)? {
             return Ok(());
         }
         let name = format!("lost+found-{id}");
-        if catalog::link(self.container, &name, id, header.is_none())?.is_some() {
+        if catalog::link(self.container, &name, id)?.is_some() {
             self.report.relinked.push(name.clone());
         }
         self.check_entries(&place_of(&name), id)
