@@ -13,6 +13,7 @@ use millpond_core::{
 
 use super::{Container, damage::Damage};
 use crate::{
+    bugs::{Bug, planted},
     layout::{self, COUNT, Listing, ObjectId},
     snapshot::decode::{UserKey, decode, partition_of},
     value::{Stored, put_lost},
@@ -72,8 +73,12 @@ fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bo
     }
     let mut value = Vec::new();
     put_lost(&mut value, &what);
-    let same = Precondition::Unchanged { key, version: record.version };
     let marker = Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None };
+    if planted(Bug::DeleteBeforeMarker) {
+        container.commit(Vec::new(), vec![Write { key, op: Op::Delete, tally: None }])?;
+        return container.commit(Vec::new(), vec![marker]).map(|_| true);
+    }
+    let same = Precondition::Unchanged { key, version: record.version };
     Ok(matches!(container.commit(vec![same], vec![marker])?, Outcome::Committed { .. }))
 }
 
