@@ -91,8 +91,11 @@ fn is_lost(container: &Container, extent: &Extent) -> Result<bool> {
         match container.segments()?.read(extent, at, &mut buffer) {
             Ok(()) => at += buffer.len() as u64,
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
-            // It has moved: then it could be read.
-            Err(error) if error.kind() == ErrorKind::EpochGone => return Ok(false),
+            // It has moved: then it could be read. Or its file is another one, or of a newer version:
+            // then the right file, or the right version, brings it back.
+            Err(error) if matches!(error.kind(), ErrorKind::EpochGone | ErrorKind::Incompatible) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
     }
