@@ -583,12 +583,12 @@ class Container:
 
         Args:
             repair: Give dictionaries that lost their name a new one, so that they can be opened, and
-                put a marker in the place of each long value that is lost: reading it raises
-                :class:`DataLossError`.
+                put a marker in the place of each long value that is lost, and of the records of an
+                array that are: reading them raises :class:`DataLossError`.
         """
 
     def forget(self) -> int:
-        """Deletes the markers of values that were lost, so that their keys are simply absent.
+        """Deletes the markers of what was lost: keys are absent then, and records of arrays holes.
 
         Returns:
             How many there were.

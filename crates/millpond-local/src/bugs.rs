@@ -54,6 +54,10 @@ pub enum Bug {
     DeliverUnsynced,
     WakeNobody,
     MergeAwayWatchedRuns,
+    UnlinkBeforeRepair,
+    CountStreamsApart,
+    LeaveGarbage,
+    UnlinkByManifestInDoubt,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -1,9 +1,10 @@
-//! Bugs to plant in transactions, so that each can be seen to be found from what clients were answered.
+//! Bugs to plant in transactions, rollbacks and repairs, so that each can be seen to be found from what
+//! clients were answered, or from what a crash leaves.
 //!
 //! Only with the feature `planted-bugs`, which nothing that ships turns on; without it every question here
 //! is answered `false` when compiling.
 
-/// A rule of transactions, left out.
+/// A rule, left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// What was read of keys that the transaction writes isn't asked for again when it commits.
@@ -22,6 +23,10 @@ pub enum Bug {
     BeginInThePast,
     /// A conflict is told as a success.
     AcknowledgeConflicts,
+    /// A rollback is made as two commits, one after the other.
+    TearRollbacks,
+    /// A value that is lost is deleted before the marker is put in its place.
+    DeleteBeforeMarker,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -34,7 +39,7 @@ mod planting {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    /// Plants a bug for the transactions of this thread, until the answer is dropped.
+    /// Plants a bug for what this thread does, until the answer is dropped.
     #[must_use]
     pub fn plant(bug: Bug) -> Planted {
         PLANTED.set(Some(bug));

@@ -51,7 +51,7 @@ pub(crate) fn create(container: &Container, settings: Settings, name: &str) -> R
     let kind = settings.kind();
     check_name(kind, name)?;
     let id = ObjectId::named(kind, environment::unique());
-    match link(container, name, id, settings, true)? {
+    match link(container, name, id, settings)? {
         Some(version) => Ok(Named::new(container.clone(), name, kind, id, version)),
         None => Err(Error::new(
             ErrorKind::AlreadyExists,
@@ -68,26 +68,23 @@ pub(crate) fn create(container: &Container, settings: Settings, name: &str) -> R
     }
 }
 
-/// Gives an object a name, and a header if it is to get one. Answers the epoch of the commit, or
-/// nothing where the name is taken.
+/// Gives an object a name, which its header says too. Answers the epoch of the commit, or nothing
+/// where the name is taken.
 pub(crate) fn link(
     container: &Container,
     name: &str,
     id: ObjectId,
     settings: Settings,
-    with_header: bool,
 ) -> Result<Option<Epoch>> {
     let partition = id.partition();
     let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
     let (name_record, header_record) = (layout::name_record(id), settings.record(name));
     let name_key = Key::new(CATALOGUE, &name_key);
-    let mut writes = vec![
+    let writes = vec![
         Write { tally: Some(settings.kind().count()), ..put(name_key, &name_record) },
         put(Key::new(CATALOGUE, &object_key), &header_record),
+        put(Key::new(&partition, HEADER), &header_record),
     ];
-    if with_header {
-        writes.push(put(Key::new(&partition, HEADER), &header_record));
-    }
     let free = Precondition::Unchanged { key: name_key, version: Epoch::ZERO };
     match container.commit(vec![free], writes)? {
         Outcome::Committed { epoch, .. } => Ok(Some(epoch)),

@@ -10,7 +10,12 @@ use std::{collections::BTreeSet, sync::atomic::Ordering};
 use millpond_core::{Damage, Result};
 
 use super::{Engine, PATIENCE, lock, maintenance::Patience};
-use crate::{control::LockName, log::Lost, manifest::Manifest};
+use crate::{
+    bugs::{Bug, planted},
+    control::LockName,
+    log::Lost,
+    manifest::Manifest,
+};
 
 impl Engine {
     /// Whether records of the log are lost, and no repair has accepted it.
@@ -84,6 +89,10 @@ impl Engine {
             // Runs that only the log names come to be in the manifest.
             self.checkpoint_locked(true)?;
             for run in self.state().runs.iter().filter(|run| run.is_impaired() && run.is_readable()) {
+                if planted(Bug::UnlinkBeforeRepair) {
+                    let path = self.dir.join("runs").join(run.summary().id.file_name());
+                    let _ = self.media.remove(&path);
+                }
                 self.merge(std::slice::from_ref(run), &BTreeSet::new())?;
                 let place = format!("runs/{}", run.summary().id.file_name());
                 report(Damage::new(place, 0, "the run was written anew; nothing of it is lost"));

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use millpond_core::{Commit, Durability, Error, ErrorKind, Extent, Op, Outcome, Result, Write, WriteStream};
+use millpond_core::{
+    Commit, Durability, Error, ErrorKind, Extent, Key, Op, Outcome, Result, Write, WriteStream,
+};
 
 use super::{
     Engine,
@@ -15,6 +17,7 @@ use super::{
     prepare::{Buffers, Prepared, check_write},
 };
 use crate::{
+    bugs::{Bug, planted},
     log::{LogOpRef, encode_op},
     read::{State, with_key},
 };
@@ -42,8 +45,9 @@ impl Engine {
             Ok(buffers) => buffers,
             Err(precondition) => return Ok(Outcome::Conflict { precondition }),
         };
-        let Passed { bulk, extents, tallies, adds } = self.pass(writes, &view.0, &mut buffers)?;
+        let Passed { bulk, extents, mut tallies, adds } = self.pass(writes, &view.0, &mut buffers)?;
         bulk.encode(&mut buffers.payload);
+        let apart = planted(Bug::CountStreamsApart).then(|| std::mem::take(&mut tallies));
         for (key, delta) in tallies.into_iter().filter(|(_, delta)| *delta != 0) {
             encode_op(&mut buffers.payload, &key, &[], LogOpRef::Adjust(delta));
         }
@@ -57,6 +61,10 @@ impl Engine {
             self.segments.committed(extents.into_iter());
             if commit.durability == Durability::Sync {
                 self.sync_to(done.end)?;
+            }
+            for (key, delta) in apart.into_iter().flatten() {
+                let write = Write { key: Key::new(&key, b""), op: Op::Adjust(delta), tally: None };
+                self.commit_now(&Commit { writes: vec![write], ..Commit::default() })?;
             }
         }
         Ok(done.outcome)

@@ -24,6 +24,7 @@ mod short_media;
 mod space;
 mod stopped;
 mod strace;
+mod streams;
 mod subject;
 mod system_calls;
 mod watching;

@@ -13,8 +13,8 @@ use millpond_testkit::{
 };
 
 use crate::{
-    conformance::simulated, flips::spared, forks, log_space, retention, salvage, sharing, subject::SUBJECT,
-    watching,
+    conformance::simulated, flips::spared, forks, log_space, retention, salvage, sharing, streams,
+    subject::SUBJECT, watching,
 };
 
 /// Runs `harness` with one seed after the other until it notices the bug.
@@ -145,6 +145,17 @@ fn rule_6_closing_syncs_and_so_does_time() {
 #[test]
 fn rule_7_a_large_commit_s_run_is_synced_before_it_is_named() {
     assert_noticed(Bug::BulkRunWithoutSync, power_cuts);
+    assert_noticed(Bug::BulkRunWithoutSync, |seed| streams::power_cuts(seed, 60));
+}
+
+#[test]
+fn rule_7_a_streamed_commit_is_one_commit() {
+    assert_noticed(Bug::CountStreamsApart, |seed| Ok::<_, Violation>(streams::one_stream(seed)));
+}
+
+#[test]
+fn rule_14_what_nobody_names_is_given_back() {
+    assert_noticed(Bug::LeaveGarbage, |seed| Ok::<_, Violation>(streams::one_stream(seed)));
 }
 
 #[test]

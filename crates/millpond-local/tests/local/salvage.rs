@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,7 +16,7 @@ use millpond_core::{
 };
 use millpond_testkit::{
     random::{Random, test_scale, test_seed},
-    sim::SimMachine,
+    sim::{Killed, SimMachine, SimMedia},
 };
 
 use crate::{
@@ -310,39 +311,59 @@ fn a_changed_page_hides_what_it_must_and_a_repair_gives_up_no_more() {
 }
 
 #[test]
-fn an_interrupted_repair_is_begun_again() {
+fn a_repair_whose_device_fails_is_begun_again() {
+    interrupted_repairs(|process, call, _| process.fail_from(call, libc::EIO));
+}
+
+#[test]
+fn a_repair_whose_process_dies_is_begun_again() {
+    interrupted_repairs(|process, call, random| {
+        process.unwind_when_killed();
+        process.kill_at_torn(call, random.number());
+    });
+}
+
+/// Has each call of a repair interrupted, and the power fail behind it, or not.
+fn interrupted_repairs(interrupt: impl Fn(&SimMedia, u64, &mut Random)) {
     let seed = test_seed(1);
     let (machine, model) = filled(seed);
     let (path, place) = key_in_log(&machine, 61, &value(61, 15));
     machine.flip(&path, place, 0x20).expect("flipped");
     let mut random = Random::new(seed);
-    let mut interrupted = 0;
-    for point in 0.. {
-        let copy = machine.power_cut_none();
-        let process = copy.process();
+    for call in 1.. {
+        let machine = machine.power_cut_none();
+        let process = machine.process();
         let store = (SUBJECT.open)(process.clone()).expect("opened");
-        process.fail_from(process.count() + point, libc::EIO);
-        let is_whole = store.repair(&mut |_| ()).is_ok();
+        interrupt(&process, call, &mut random);
+        let ended = catch_unwind(AssertUnwindSafe(|| store.repair(&mut |_| ()).is_ok()));
+        let is_whole = ended.unwrap_or_else(|payload| {
+            assert!(payload.is::<Killed>(), "call {call}: a panic");
+            false
+        });
         process.kill();
         drop(store);
-        let copy = if random.chance(500) { copy.power_cut_worst() } else { copy.power_cut(random.number()) };
-        let store = open(&copy);
+        let machine = match random.below(3) {
+            0 => machine,
+            1 => machine.power_cut_worst(),
+            _ => machine.power_cut(random.number()),
+        };
+        let store = open(&machine);
         let (hidden, found) = read(&*store, &model, "interrupted");
         let is_lossy = !hidden.is_empty();
         if is_lossy {
             assert_right(&model, &found, "interrupted");
-            assert_eq!(repair(&*store).0, 1, "point {point}");
+            assert_corrupt(&commit(&*store, &[(EXTRA, Some(vec![7; 30]))]).expect_err("in doubt"));
+            assert_eq!(repair(&*store).0, 1, "call {call}");
         }
-        assert!(!is_whole || !is_lossy, "point {point}: a repair that was done is undone");
+        assert!(!is_whole || !is_lossy, "call {call}: a repair that was done is undone");
         let (hidden, found) = read(&*store, &model, "repaired");
         assert!(hidden.is_empty());
         let wrong: Vec<_> = found.iter().filter(|(number, value)| model[*number].0 != **value).collect();
-        assert!(wrong.iter().all(|(number, _)| (60..64).contains(*number)), "point {point}: {wrong:?}");
+        assert!(wrong.iter().all(|(number, _)| (60..64).contains(*number)), "call {call}: {wrong:?}");
         store.close().expect("closed");
         if is_whole {
+            assert!(call > 40, "a repair has more calls than {call}");
             break;
         }
-        interrupted += 1;
     }
-    assert!(interrupted > 10, "a repair has more steps than {interrupted}");
 }

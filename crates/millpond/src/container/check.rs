@@ -294,7 +294,7 @@ impl Check<'_> {
         }
         let name = format!("lost+found-{id}");
         if let Some(settings) = self.settings_of(id, header.as_ref())?
-            && catalog::link(self.container, &name, id, settings, header.is_none())?.is_some()
+            && catalog::link(self.container, &name, id, settings)?.is_some()
         {
             self.report.relinked.push(name.clone());
         }

@@ -1,4 +1,5 @@
-//! Values that are lost: a repair puts a marker in the place of each, and forgetting deletes the markers.
+//! Values that are lost: a repair puts a marker in the place of each, and forgetting deletes the markers,
+//! or makes holes of those in arrays (see `object/lost.rs`).
 //!
 //! Invariant: a marker takes the place of exactly the version whose bytes were found damaged, and were
 //! still so when they were read once more. What others put meanwhile stays, and so do older versions,
@@ -14,7 +15,9 @@ use millpond_core::{
 use super::{Container, damage::Damage};
 use crate::{
     blobs,
+    bugs::{Bug, planted},
     layout::{self, COUNT, Listing, NamedKind, ObjectId, RAW_BYTES, STORED_BYTES},
+    object::{LostBytes, RecordKey, forgotten_value},
     snapshot::decode::{UserKey, decode, partition_of},
     value::{Stored, put_lost},
 };
@@ -38,12 +41,15 @@ pub(super) fn mark(container: &Container, damages: &[Damage]) -> Result<Vec<Dama
     }
     let mut marked = Vec::new();
     for (key, damages) in lost {
-        if let Some(first) = damages.first()
-            && mark_one(container, key, &damages)?
-        {
-            let what = "the value is lost: a marker was put in its place".to_owned();
-            marked.push(Damage { what, ..(*first).clone() });
-        }
+        let Some(first) = damages.first() else { continue };
+        let what = if mark_one(container, key, &damages)? {
+            "the value is lost: a marker was put in its place"
+        } else if mark_records(container, key, &damages)? {
+            "records of the array are lost: markers were put in their place"
+        } else {
+            continue;
+        };
+        marked.push(Damage { what: what.to_owned(), ..(*first).clone() });
     }
     Ok(marked)
 }
@@ -76,8 +82,13 @@ fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bo
     }
     let mut value = Vec::new();
     put_lost(&mut value, &what);
+    let marker = Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None };
+    if planted(Bug::DeleteBeforeMarker) {
+        container.commit(Vec::new(), vec![Write { key, op: Op::Delete, tally: None }])?;
+        return container.commit(Vec::new(), vec![marker]).map(|_| true);
+    }
     let same = Precondition::Unchanged { key, version: record.version };
-    let mut writes = vec![Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None }];
+    let mut writes = vec![marker];
     if ObjectId::of_partition(partition).named_kind() == Some(NamedKind::Blobs) {
         // A marker counts as a blob without bytes.
         let (raw, size) = blobs::sizes(reference);
@@ -86,6 +97,21 @@ fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bo
         }
     }
     Ok(matches!(container.commit(vec![same], writes)?, Outcome::Committed { .. }))
+}
+
+/// Puts markers in the place of what is lost of an extent of an array.
+fn mark_records(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bool> {
+    let Some((_, sort)) = partition_of(key) else { return Ok(false) };
+    let Some((id, UserKey::Record(RecordKey { records: Some(_), .. }))) = decode(key) else {
+        return Ok(false);
+    };
+    let bytes = damages.iter().filter_map(|damage| match &damage.owner {
+        Some(Owner::Value { extent, bytes, .. }) => {
+            Some(LostBytes { extent: *extent, bytes: bytes.clone(), place: &damage.place })
+        }
+        _ => None,
+    });
+    container.object(id)?.mark_lost(sort, &bytes.collect::<Vec<_>>())
 }
 
 /// Whether an extent can't be read, once more.
@@ -97,8 +123,11 @@ fn is_lost(container: &Container, extent: &Extent) -> Result<bool> {
         match container.segments()?.read(extent, at, &mut buffer) {
             Ok(()) => at += buffer.len() as u64,
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
-            // It has moved: then it could be read.
-            Err(error) if error.kind() == ErrorKind::EpochGone => return Ok(false),
+            // It has moved: then it could be read. Or its file is another one, or of a newer version:
+            // then the right file, or the right version, brings it back.
+            Err(error) if matches!(error.kind(), ErrorKind::EpochGone | ErrorKind::Incompatible) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -130,13 +159,16 @@ fn forget_in(container: &Container, view: &dyn View, id: ObjectId) -> Result<u64
     while readable(&mut *cursor)? {
         let whole = [&partition[..], cursor.key()].concat();
         let record = cursor.record();
-        if !has_stored_value(&whole) || !is_marker(record) {
-            continue;
-        }
         let key = Key::new(&partition, cursor.key());
+        let hole = if is_extent(&whole) { forgotten_value(record.value) } else { None };
+        let op = match &hole {
+            Some(hole) => Op::Put { value: hole, extents: &[] },
+            None if has_stored_value(&whole) && is_marker(record) => Op::Delete,
+            None => continue,
+        };
         let same = Precondition::Unchanged { key, version: record.version };
-        let deletion = Write { key, op: Op::Delete, tally: count };
-        if let Outcome::Committed { .. } = container.commit(vec![same], vec![deletion])? {
+        let tally = count.filter(|_| hole.is_none());
+        if let Outcome::Committed { .. } = container.commit(vec![same], vec![Write { key, op, tally }])? {
             forgotten += 1;
         }
     }
@@ -150,6 +182,11 @@ fn has_stored_value(key: &[u8]) -> bool {
         Some((_, UserKey::Record(record))) => !record.is_header && record.records.is_none(),
         _ => false,
     }
+}
+
+/// Whether the record of a key is an extent of an array.
+fn is_extent(key: &[u8]) -> bool {
+    matches!(decode(key), Some((_, UserKey::Record(record))) if record.records.is_some())
 }
 
 fn is_marker(record: RecordRef<'_>) -> bool {

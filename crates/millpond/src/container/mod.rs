@@ -355,8 +355,8 @@ impl Container {
     /// dictionaries that no name leads to a name of the form `lost+found-<id>`; and it accepts the loss of
     /// damaged records of the log, which keep the container from being changed, and most of it from being
     /// read: the report says where. In the place of a long value of a dictionary or of an akey whose bytes
-    /// are damaged it puts a marker: reading it answers `DataLoss` until it is put again, deleted, or
-    /// forgotten ([`Container::forget`]).
+    /// are damaged it puts a marker, and so in the place of the records of an array whose bytes are: reading
+    /// them answers `DataLoss` until they are written again, deleted, or forgotten ([`Container::forget`]).
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
         self.check_unscoped("check")?;
         if repair {
@@ -366,7 +366,7 @@ impl Container {
     }
 
     /// Deletes the markers that a repair put in the place of values that were lost, so that their keys are
-    /// simply absent. Answers how many there were.
+    /// simply absent, and records of arrays holes. Answers how many there were.
     pub fn forget(&self) -> Result<u64> {
         self.check_unscoped("forget what is lost")?;
         self.check_writable()?;

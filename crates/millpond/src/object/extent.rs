@@ -4,10 +4,10 @@
 //!
 //! | bytes | content                                                                                |
 //! |-------|----------------------------------------------------------------------------------------|
-//! | 1     | low four bits: 1 the bytes follow, 2 they are in the record's extents, 3 a hole; `10`: an epoch follows; `20`: a number follows |
+//! | 1     | low four bits: 1 the bytes follow, 2 they are in the record's extents, 3 a hole, 4 they are lost; `10`: an epoch follows; `20`: a number follows |
 //! | 8     | of `10`: the epoch as of which it was written, most significant first                   |
 //! | 8     | of `20`: its place among the extents of its commit, most significant first; 0 otherwise |
-//! | rest  | of 1, the bytes                                                                         |
+//! | rest  | of 1, the bytes; of 4, what was lost, as a text                                         |
 //!
 //! Invariant: of two extents that overlap, the one with the greater [`Stamp`] shows. A stamp is the
 //! epoch as of which an extent was written (of most, the version of its record) and, in one commit,
@@ -21,6 +21,7 @@ use super::bugs::ObjectBug;
 const INLINE: u8 = 1;
 const SEGMENTS: u8 = 2;
 const HOLE: u8 = 3;
+const LOST: u8 = 4;
 const CONTENT_BITS: u8 = 0x0F;
 const HAS_EPOCH: u8 = 0x10;
 const HAS_SEQUENCE: u8 = 0x20;
@@ -40,6 +41,8 @@ pub(super) enum Content<'a> {
     Inline(&'a [u8]),
     Segments,
     Hole,
+    /// They are lost; this says where they were.
+    Lost(&'a [u8]),
 }
 
 /// An extent's record, read.
@@ -58,7 +61,7 @@ impl<'a> ExtentValue<'a> {
     pub(super) fn parse(record: RecordRef<'a>, bytes: u64) -> Result<Self> {
         let Some((&first, rest)) = record.value.split_first() else { return Err(corrupt("it is empty")) };
         if first & !(CONTENT_BITS | HAS_EPOCH | HAS_SEQUENCE) != 0
-            || !(1..=HOLE).contains(&(first & CONTENT_BITS))
+            || !(INLINE..=LOST).contains(&(first & CONTENT_BITS))
         {
             let text = format!("an extent of kind {first:#04x} is unknown here: use a newer version");
             return Err(Error::new(ErrorKind::Incompatible, text));
@@ -80,6 +83,7 @@ impl<'a> ExtentValue<'a> {
             INLINE if rest.len() as u64 == bytes => Content::Inline(rest),
             SEGMENTS if rest.is_empty() && held() == Some(bytes) => Content::Segments,
             HOLE if rest.is_empty() => Content::Hole,
+            LOST if record.extents.is_empty() => Content::Lost(rest),
             _ => return Err(corrupt(&format!("it hasn't the {bytes} bytes that its key says"))),
         };
         Ok(Self { stamp: Stamp { epoch, sequence }, content })
@@ -96,6 +100,7 @@ pub(super) fn encode(content: Content<'_>, epoch: Option<Epoch>, sequence: u64) 
         Content::Inline(bytes) => (INLINE, bytes),
         Content::Segments => (SEGMENTS, &[]),
         Content::Hole => (HOLE, &[]),
+        Content::Lost(text) => (LOST, text),
     };
     let mut value = Vec::with_capacity(17 + bytes.len());
     value.push(kind);
@@ -127,6 +132,26 @@ pub(super) fn restamped(value: &[u8], version: Epoch) -> Vec<u8> {
     }
 }
 
+/// The value of a hole in the place of records that are lost, as old as they are; nothing for other
+/// extents.
+pub(super) fn forgotten(value: &[u8]) -> Option<Vec<u8>> {
+    let (&first, rest) = value.split_first()?;
+    let numbers = [HAS_EPOCH, HAS_SEQUENCE].iter().filter(|number| first & **number != 0).count();
+    let stamp = rest.get(..8 * numbers).filter(|_| first & CONTENT_BITS == LOST)?;
+    Some([&[first & !CONTENT_BITS | HOLE], stamp].concat())
+}
+
+/// The error of reading records that are lost.
+pub(super) fn lost(text: &str) -> Error {
+    Error::new(
+        ErrorKind::DataLoss,
+        format!(
+            "records of the array are lost: {text}; write them again from a copy, punch them, or forget all \
+             that is lost with `millpond container check --forget`"
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use millpond_core::{Extent, SegmentId};
@@ -144,13 +169,19 @@ mod tests {
         for epoch in [None, Some(Epoch(5))] {
             for sequence in [0, 2] {
                 let stamp = Stamp { epoch: epoch.unwrap_or(Epoch(7)), sequence };
-                for content in [Content::Inline(b"abc"), Content::Segments, Content::Hole] {
+                for content in
+                    [Content::Inline(b"abc"), Content::Segments, Content::Hole, Content::Lost(b"it")]
+                {
                     let value = encode(content, epoch, sequence);
-                    let read = parse(&value, &held, 3).expect("an extent");
+                    let held = if content == Content::Lost(b"it") { &[][..] } else { &held };
+                    let read = parse(&value, held, 3).expect("an extent");
                     assert_eq!(read, ExtentValue { stamp, content });
                     let again = restamped(&value, Epoch(7));
-                    let later = RecordRef { version: Epoch(99), value: &again, extents: &held };
+                    let later = RecordRef { version: Epoch(99), value: &again, extents: held };
                     assert_eq!(ExtentValue::parse(later, 3).expect("an extent"), read);
+                    let hole =
+                        (content == Content::Lost(b"it")).then(|| encode(Content::Hole, epoch, sequence));
+                    assert_eq!(forgotten(&value), hole);
                 }
             }
         }
@@ -166,10 +197,11 @@ mod tests {
             (b"\x02", &[]),
             (b"\x02", &held),
             (b"\x03a", &[]),
+            (b"\x04a", &held),
         ] {
             assert_eq!(parse(value, extents, 3).expect_err("damaged").kind(), ErrorKind::Corrupt);
         }
-        for value in [b"\x00", b"\x04", b"\x41"] {
+        for value in [b"\x00", b"\x05", b"\x41"] {
             assert_eq!(parse(value, &[], 3).expect_err("newer").kind(), ErrorKind::Incompatible);
         }
     }

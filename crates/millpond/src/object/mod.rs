@@ -25,6 +25,7 @@ mod key;
 mod list;
 mod list_extents;
 mod listing;
+mod lost;
 mod merge;
 mod plan;
 mod punch;
@@ -66,7 +67,7 @@ pub use self::{
     merge::Merged,
     update::ObjectUpdate,
 };
-pub(crate) use self::{listing::count, merge::merge_all, verify::verify_object};
+pub(crate) use self::{listing::count, lost::LostBytes, merge::merge_all, verify::verify_object};
 use self::{merge::MergeState, records::ArrayHeader};
 use crate::{
     container::Container,
@@ -365,6 +366,12 @@ pub(crate) fn restored_value(partition: &[u8], sort: &[u8], version: Epoch, valu
         }
         _ => value.clone(),
     }
+}
+
+/// What is to be written in the place of the marker of an extent, for the loss to be forgotten. None for
+/// other records.
+pub(crate) fn forgotten_value(value: &[u8]) -> Option<Vec<u8>> {
+    extent::forgotten(value)
 }
 
 /// What a record of an object is to a user: of which dkey and akey, and of which records of an array.

@@ -7,7 +7,7 @@ use millpond_core::{Direction, Epoch, Error, ErrorKind, Extent, Result, Segments
 
 use super::{
     Object, add_range,
-    extent::{Content, ExtentValue, Stamp},
+    extent::{self, Content, ExtentValue, Stamp},
     key::ObjectKey,
     records::{self, ArrayHeader},
     visible::{Piece, visible},
@@ -35,6 +35,8 @@ pub(super) enum Held {
     /// Those of [`Extents::segments`].
     Segments(Range<usize>),
     Hole,
+    /// They are lost, as this says.
+    Lost(String),
 }
 
 /// Bytes of a segment that are wanted, and where to.
@@ -71,6 +73,7 @@ impl Extents {
                 extents.versions.push(record.version);
                 extents.held.push(match value.content {
                     Content::Hole => Held::Hole,
+                    Content::Lost(text) => Held::Lost(String::from_utf8_lossy(text).into_owned()),
                     Content::Inline(bytes) => {
                         extents.inline.extend_from_slice(bytes);
                         Held::Inline(extents.inline.len() - bytes.len())
@@ -119,6 +122,7 @@ impl Extents {
                     let length = bytes.len();
                     into[bytes].copy_from_slice(&self.inline[from..from + length]);
                 }
+                Held::Lost(text) => return Err(extent::lost(text)),
                 Held::Segments(which) => want(&self.segments[which.clone()], skipped, bytes, &mut wanted),
             }
         }
@@ -132,6 +136,20 @@ impl Extents {
         }
         Ok(())
     }
+}
+
+/// Reads bytes of a value in segments, from `offset` on.
+pub(super) fn read_part(
+    segments: &dyn Segments,
+    extents: &[Extent],
+    offset: u64,
+    into: &mut [u8],
+) -> Result<()> {
+    let mut wanted = Vec::new();
+    want(extents, offset, 0..into.len(), &mut wanted);
+    wanted.into_iter().try_for_each(|Wanted { extent, offset, into: bytes }| {
+        segments.read(&extent, offset, &mut into[bytes])
+    })
 }
 
 /// The parts of a value in segments that hold its bytes from `offset` on.
@@ -173,7 +191,8 @@ impl Object {
     ///
     /// # Errors
     /// `InvalidArgument` when the akey has a single value or records of another size, or when `into`
-    /// isn't whole records; `KeyTooLong`; `Corrupt` when bytes fail their checksum.
+    /// isn't whole records; `KeyTooLong`; `Corrupt` when bytes fail their checksum; `DataLoss` when a repair
+    /// has noted that records are lost.
     pub fn read<'d, 'a>(
         &self,
         dkey: impl Into<ObjectKey<'d>>,

@@ -3,7 +3,7 @@
 use millpond_core::{Cursor, Direction, Error, ErrorKind, Key, KeyRange, RecordRef, Result, View};
 
 use super::{
-    extent::ExtentValue,
+    extent::{self, Content, ExtentValue},
     header,
     id::{ObjectForm, ObjectKind},
     records::{self, ArrayHeader, Place, Slot},
@@ -94,7 +94,10 @@ impl Akey {
                         "the extent {records:?} is in a level that its header doesn't name"
                     )));
                 }
-                ExtentValue::parse(record, length.saturating_mul(header.record_bytes))?;
+                let value = ExtentValue::parse(record, length.saturating_mul(header.record_bytes))?;
+                if let Content::Lost(text) = value.content {
+                    return Err(extent::lost(&String::from_utf8_lossy(text)));
+                }
             }
         }
         Ok(())

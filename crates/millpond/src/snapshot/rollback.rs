@@ -20,7 +20,12 @@ use super::{
     diff::{foreign, is_same, key_of, owned},
     find, record,
 };
-use crate::{container::Container, environment, layout::Partition};
+use crate::{
+    bugs::{Bug, planted},
+    container::Container,
+    environment,
+    layout::Partition,
+};
 
 /// How often it is tried while others commit.
 const TRIES: u32 = 50;
@@ -91,12 +96,19 @@ impl Container {
             .partitions
             .iter()
             .map(|partition| Precondition::RangeUnchanged { range: KeyRange::all(partition), since });
-        let commit = Commit {
+        let mut commit = Commit {
             preconditions: std::iter::once(kept).chain(unchanged).collect(),
             writes: undone.writes()?,
             durability: self.durability(),
             seen: Some(since),
         };
+        if planted(Bug::TearRollbacks) {
+            let rest = commit.writes.split_off(commit.writes.len() / 2);
+            let first = std::mem::replace(&mut commit.writes, rest);
+            let first = Commit { writes: first, durability: self.durability(), ..Commit::default() };
+            self.commit_whole(&first)?;
+            (commit.preconditions, commit.seen) = (Vec::new(), None);
+        }
         match self.commit_whole(&commit) {
             Ok(Outcome::Committed { epoch, .. }) => {
                 Ok(Some(Rollback { epoch, keys: undone.keys.len() as u64 }))

@@ -33,9 +33,16 @@ pub(super) struct Run {
 
 impl Outline {
     pub(super) fn new(extents: &Extents, range: &Range<u64>, width: u64) -> Self {
+        let pieces = visible(&extents.found, range);
+        // What is lost stays as it is, until nothing of it shows.
+        let lost: HashSet<usize> = pieces
+            .iter()
+            .map(|piece| piece.extent)
+            .filter(|extent| matches!(extents.held[*extent], Held::Lost(_)))
+            .collect();
         let goes_of = |extent: usize| {
             let records = &extents.found[extent].0;
-            range.start <= records.start && records.end <= range.end
+            range.start <= records.start && records.end <= range.end && !lost.contains(&extent)
         };
         let stays: Vec<&Range<u64>> = (0..extents.found.len())
             .filter(|&extent| !goes_of(extent))
@@ -43,7 +50,7 @@ impl Outline {
             .collect();
         let mut outline = Self { goes: Vec::new(), runs: Vec::new(), held: 0, shown: 0 };
         let mut kept = HashSet::new();
-        for piece in visible(&extents.found, range) {
+        for piece in pieces {
             let is_hole = matches!(extents.held[piece.extent], Held::Hole);
             if !goes_of(piece.extent) {
                 continue;

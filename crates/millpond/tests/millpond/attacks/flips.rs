@@ -2,10 +2,10 @@
 //!
 //! What can break: a changed byte of a key, a value, an index or a filter makes an entry vanish, or
 //! appear, or be another one; a length that is changed makes someone allocate, loop or panic; one
-//! damaged block takes its neighbours along. What must hold: each entry is right or an error that
-//! names the damaged file; a missing entry counts as a wrong one; a damaged block or frame hides
-//! its own entries only; nothing panics, nothing hangs. A repair gives up what is lost of the log, and
-//! no other entry.
+//! damaged block takes its neighbours along. What must hold, now and at a snapshot: each entry, value and
+//! record of an array is right or an error that names the damaged file; one that is missing counts as a
+//! wrong one; a damaged block or frame hides its own entries only; nothing panics, nothing hangs. A
+//! repair gives up what is lost of the log, and nothing else; what can be read before can be read after.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,14 +15,17 @@ use std::{
     time::Duration,
 };
 
-use millpond::{Container, Dict, Durability, Error, ErrorKind, OpenOptions};
+use millpond::{Container, Error, ErrorKind, OpenOptions};
 use millpond_testkit::{
     process::{Part, role, tell},
     random::{Random, test_scale, test_seed},
 };
 
-use super::{container_in, copy_dir, files_in, plant, url_of};
-use crate::scratch::noise;
+use super::{
+    copy_dir, files_in,
+    holdings::{Holdings, Look, THEN, build},
+    plant, url_of,
+};
 
 const DIR: &str = "MILLPOND_TEST_DIR";
 const TEST: &str = "attacks::flips::every_changed_byte_is_noticed_or_does_not_matter";
@@ -32,35 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOKS: u64 = 2500;
 const POOL_BYTES_MAX: u64 = 256 << 10;
 /// Entries that one block of a run may hide: it is of about 4 KiB, and no entry takes less than 200
-/// bytes.
-const HIDDEN_MAX: usize = 24;
-
-/// What the pool holds: entries in blocks of a run, in a segment, and in the log.
-fn expected() -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let short = (0..120u64).map(|number| (format!("key-{number:03}"), noise(number, 200 + number as usize)));
-    let long = (0..4u64).map(|number| (format!("long-{number}"), noise(1000 + number, 6000)));
-    let late = (0..12u64).map(|number| (format!("late-{number:02}"), noise(2000 + number, 300)));
-    short.chain(long).chain(late).map(|(key, value)| (key.into_bytes(), value)).collect()
-}
-
-fn build(dir: &Path) {
-    let container = container_in(dir, Durability::Async);
-    let dict = container.create_dict("d").expect("created");
-    let entries = expected();
-    let (late, early): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| key.starts_with(b"late"));
-    dict.put_many(early).expect("put");
-    container.compact().expect("compacted");
-    dict.put_many(late).expect("put");
-    container.close().expect("closed");
-    let name = container.url();
-    drop((dict, container));
-    // A log file that was still in use when it was closed goes at the next opening.
-    Container::open(&name).expect("opened").close().expect("closed");
-    // Zeros that are set aside, and never read.
-    for file in files_in(dir).into_iter().filter(|file| file.ends_with("reserve")) {
-        fs::remove_file(file).expect("removed");
-    }
-}
+/// bytes; each now and at the snapshot.
+const HIDDEN_MAX: usize = 2 * 24;
 
 /// Files of which nothing is ever read that a last holder left.
 fn is_never_trusted(file: &Path) -> bool {
@@ -95,18 +71,14 @@ impl std::fmt::Display for Flip {
 }
 
 /// What a changed byte did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Seen {
-    /// Nothing.
-    Nothing,
-    /// So many entries answered an error.
-    Hidden(usize),
-    /// The block is damaged that has the dictionary's name, or it may have been changed by what is lost.
-    Unnamed,
+    /// These can't be read, now or at the snapshot; often nothing.
+    Hidden(BTreeSet<String>),
     /// The container didn't open.
     Refused,
-    /// A repair accepted that records are lost, and all others are there.
-    GivenUp,
+    /// A repair accepted that a commit is lost, and what was before it is there, but for these.
+    GivenUp(BTreeSet<String>),
 }
 
 /// An error that says what is damaged, or that it isn't.
@@ -122,112 +94,57 @@ fn honest(error: &Error, flip: &Flip) -> Result<(), String> {
     Ok(())
 }
 
-/// Looks at all of the dictionary in the pool in `dir`, of which the byte of `flip` is changed.
-fn look(dir: &Path, flip: &Flip) -> Result<Seen, String> {
-    look_for(&expected(), dir, flip)
-}
-
 /// Repairs the container, and looks again: what wasn't damaged is there, and nothing is in doubt.
 fn repair(dir: &Path, flip: &Flip, seen: Seen) -> Result<Seen, String> {
-    if seen == Seen::Refused {
-        return Ok(seen);
-    }
+    let Seen::Hidden(before) = seen else { return Ok(seen) };
     let failed = |doing: &str, error: Error| format!("{doing}: {error}");
     let container = Container::open(&format!("{}/kv", url_of(dir)))
         .map_err(|error| failed("opening it to repair", error))?;
     let report = container.check(true).map_err(|error| failed("repairing", error))?;
     container.close().map_err(|error| failed("closing it repaired", error))?;
     drop(container);
-    let mut entries = expected();
     // Rather than marked, as the values of single keys are.
     let is_unknown = report.repaired.iter().any(|damage| damage.place.starts_with("log/"));
-    if report.lost > 0 && is_unknown {
-        // The one record of the log that holds entries.
-        entries.retain(|key, _| !key.starts_with(b"late"));
+    let is_given_up = report.lost > 0 && is_unknown;
+    // The one record of the log.
+    let now = if is_given_up { Holdings::early() } else { Holdings::now() };
+    let Seen::Hidden(after) = look_for(&now, dir, flip).map_err(|why| format!("repaired: {why}"))? else {
+        return Err(format!("it doesn't open when it is repaired: {report:?}"));
+    };
+    if !after.is_subset(&before) {
+        return Err(format!("{after:?} can't be read after a repair, {before:?} before: {report:?}"));
     }
-    match look_for(&entries, dir, flip).map_err(|why| format!("repaired: {why}"))? {
-        Seen::Nothing | Seen::Hidden(_) if report.lost > 0 && is_unknown => Ok(Seen::GivenUp),
-        after if after == seen && (report.is_clean() || seen != Seen::Nothing) => Ok(seen),
-        after => Err(format!("{after:?} after a repair, {seen:?} before: {report:?}")),
+    if after.is_empty() && !report.is_clean() && !before.is_empty() {
+        return Err(format!("all can be read after a repair that isn't clean: {report:?}"));
     }
+    Ok(if is_given_up { Seen::GivenUp(after) } else { Seen::Hidden(before) })
 }
 
-fn look_for(entries: &BTreeMap<Vec<u8>, Vec<u8>>, dir: &Path, flip: &Flip) -> Result<Seen, String> {
+/// Looks at all of the pool in `dir`, of which the byte of `flip` is changed.
+fn look_for(now: &Holdings, dir: &Path, flip: &Flip) -> Result<Seen, String> {
     let options = OpenOptions { read_only: true, ..OpenOptions::default() };
     let container = match Container::open_with(&format!("{}/kv", url_of(dir)), options) {
         Ok(container) => container,
         Err(error) => return honest(&error, flip).map(|()| Seen::Refused),
     };
-    let dict = match container.dict("d") {
-        Ok(dict) => dict,
-        Err(error) => return honest(&error, flip).map(|()| Seen::Unnamed),
-    };
-    let mut hidden = BTreeSet::new();
-    for (key, value) in entries {
-        match dict.get(key) {
-            Ok(Some(found)) if found == *value => {}
-            Ok(Some(_)) => return Err(format!("{} has a wrong value", key.escape_ascii())),
-            Ok(None) => return Err(format!("{} is missing", key.escape_ascii())),
-            Err(error) => {
-                honest(&error, flip)?;
-                hidden.insert(key.clone());
-            }
+    let honest = |error: &Error| honest(error, flip);
+    let mut look = Look { when: "now", honest: &honest, hidden: BTreeSet::new() };
+    look.at(&container, now)?;
+    look.when = THEN;
+    match container.at(THEN) {
+        Ok(then) => look.at(&then, &Holdings::then())?,
+        Err(error) => {
+            honest(&error)?;
+            look.hidden.insert(format!("{THEN}/snapshot"));
         }
     }
-    walk(&dict, entries, &hidden, flip)?;
-    match dict.len() {
-        Ok(count) if count == entries.len() as u64 => {}
-        Ok(count) => return Err(format!("{count} entries are counted")),
-        Err(error) => honest(&error, flip)?,
-    }
-    for absent in [&b"key-"[..], b"key-0000", b"long-9", b"", &[0xFF; 40]] {
-        match dict.get(absent) {
-            Ok(None) => {}
-            Ok(Some(_)) => return Err(format!("{} is there", absent.escape_ascii())),
-            Err(error) => honest(&error, flip)?,
-        }
-    }
+    let hidden = look.hidden;
     let report = container.check(false).map_err(|error| format!("the check fails: {error}"))?;
     if !hidden.is_empty() && report.is_clean() && report.markers.is_empty() {
-        return Err(format!("{} entries can't be read, and the check finds nothing", hidden.len()));
+        return Err(format!("{hidden:?} can't be read, and the check finds nothing"));
     }
     container.close().map_err(|error| format!("closing: {error}"))?;
-    Ok(if hidden.is_empty() { Seen::Nothing } else { Seen::Hidden(hidden.len()) })
-}
-
-/// Walks over the dictionary, past what can't be read: all others have to come, in order.
-fn walk(
-    dict: &Dict,
-    entries: &BTreeMap<Vec<u8>, Vec<u8>>,
-    hidden: &BTreeSet<Vec<u8>>,
-    flip: &Flip,
-) -> Result<(), String> {
-    let mut left = entries.iter().filter(|(key, _)| !hidden.contains(*key)).peekable();
-    let mut errors = 0;
-    for entry in dict.iter().map_err(|error| format!("an iteration doesn't begin: {error}"))? {
-        match entry {
-            Ok((key, value)) if hidden.contains(&key[..]) => {
-                if entries[&key[..]] != value {
-                    return Err(format!("{} has a wrong value", key.escape_ascii()));
-                }
-            }
-            Ok((key, value)) => match left.next() {
-                Some((next, right)) if *next == key && *right == value => {}
-                _ => return Err(format!("an iteration shows {} out of turn", key.escape_ascii())),
-            },
-            Err(error) => {
-                honest(&error, flip)?;
-                errors += 1;
-                if errors > entries.len() {
-                    return Err("an iteration never ends".into());
-                }
-            }
-        }
-    }
-    match left.next() {
-        Some((key, _)) => Err(format!("an iteration leaves out {}", key.escape_ascii())),
-        None => Ok(()),
-    }
+    Ok(Seen::Hidden(hidden))
 }
 
 /// A place in memory where there is one, since a look needs nothing durable.
@@ -267,13 +184,17 @@ fn play(role: &str) {
         let mut bytes = fs::read(&target).expect("read");
         bytes[flip.offset as usize] ^= flip.mask;
         fs::write(&target, bytes).expect("written");
-        let looked = catch_unwind(|| look(&copy, &flip).and_then(|seen| repair(&copy, &flip, seen)));
+        let look = || look_for(&Holdings::now(), &copy, &flip);
+        let looked = catch_unwind(|| look().and_then(|seen| repair(&copy, &flip, seen)));
         match looked {
-            Ok(Ok(Seen::Nothing)) => tell("nothing"),
-            Ok(Ok(Seen::Hidden(count))) => tell(format!("hidden {count}")),
-            Ok(Ok(Seen::Unnamed)) => tell("unnamed"),
+            Ok(Ok(Seen::Hidden(hidden))) if hidden.is_empty() => tell("nothing"),
+            Ok(Ok(Seen::Hidden(hidden))) => {
+                let count = |part: &str| hidden.iter().filter(|name| name.contains(part)).count();
+                let (entries, values) = (count("/entry "), count("/single ") + count("/array "));
+                tell(format!("hidden {entries} {values} {}", hidden.len() - entries - values));
+            }
             Ok(Ok(Seen::Refused)) => tell("refused"),
-            Ok(Ok(Seen::GivenUp)) => tell("given-up"),
+            Ok(Ok(Seen::GivenUp(_))) => tell("given-up"),
             Ok(Err(why)) => tell(format!("wrong {}", why.replace('\n', " "))),
             Err(_) => tell("wrong a panic"),
         }
@@ -286,7 +207,11 @@ fn play(role: &str) {
 struct Tally {
     nothing: u64,
     hidden: u64,
-    hidden_max: usize,
+    /// Entries that one of them hid, at most.
+    entries_max: usize,
+    /// How many of them hid single values or records of arrays.
+    values: u64,
+    /// How many of them hid the dictionary, the object or the snapshot.
     unnamed: u64,
     refused: u64,
     given_up: u64,
@@ -326,11 +251,14 @@ fn sweep(test: &str, seed: u64, looks: u64, bug: u32) -> Result<BTreeMap<String,
         let tally = tallies.entry(kind_of(flip)).or_default();
         match told.split_once(' ').unwrap_or((&told, "")) {
             ("nothing", _) => tally.nothing += 1,
-            ("hidden", count) => {
+            ("hidden", counts) => {
+                let counts: Vec<usize> =
+                    counts.split(' ').map(|count| count.parse().expect("a number")).collect();
                 tally.hidden += 1;
-                tally.hidden_max = tally.hidden_max.max(count.parse().expect("a number"));
+                tally.entries_max = tally.entries_max.max(counts[0]);
+                tally.values += u64::from(counts[1] > 0);
+                tally.unnamed += u64::from(counts[2] > 0);
             }
-            ("unnamed", _) => tally.unnamed += 1,
             ("refused", _) => tally.refused += 1,
             ("given-up", _) => tally.given_up += 1,
             (_, why) => return Err(format!("{at}: {why}")),
@@ -355,10 +283,11 @@ fn every_changed_byte_is_noticed_or_does_not_matter() {
         if is_never_trusted(Path::new(kind)) {
             assert_eq!((tally.hidden, tally.refused), (0, 0), "{kind} is trusted");
         }
-        assert!(tally.hidden_max <= HIDDEN_MAX, "{kind}: one byte hides {} entries", tally.hidden_max);
+        assert!(tally.entries_max <= HIDDEN_MAX, "{kind}: one byte hides {} entries", tally.entries_max);
     }
     for kind in ["runs", "segments"] {
-        assert!(tallies[kind].hidden > 0, "{kind}: what is damaged matters");
+        let tally = &tallies[kind];
+        assert!(tally.hidden > tally.values && tally.values > 0, "{kind}: what is damaged matters");
     }
     // What can't be read of these keeps nobody from the rest.
     for kind in ["log", "manifest", "runs", "segments"] {

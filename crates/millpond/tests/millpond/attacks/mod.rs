@@ -7,6 +7,7 @@ mod copies;
 mod flips;
 mod forks;
 mod full_disk;
+mod holdings;
 mod million;
 mod model;
 mod stopped;

@@ -7,6 +7,7 @@ mod basics;
 mod check;
 mod conditions;
 mod lists;
+mod lost;
 mod merge;
 mod oracle;
 mod processes;

@@ -2,7 +2,7 @@
 //! operation, and records what it was answered.
 //!
 //! Lists are in one dictionary and grow; a full one is followed by a new one. Tokens are in another one:
-//! each is made once, with one element, and removed once.
+//! each is made once, with one element, and removed once. For those of objects, see `objects`.
 
 use std::{path::Path, thread, time::Duration};
 
@@ -12,7 +12,10 @@ use millpond_testkit::{
     random::Random,
 };
 
-use super::values;
+use super::{
+    objects::{self, Places},
+    values,
+};
 
 pub const LISTS: &str = "lists";
 pub const TOKENS: &str = "tokens";
@@ -20,15 +23,28 @@ pub const TOKENS: &str = "tokens";
 /// Lists that are in use at a time.
 const LISTS_AT_ONCE: u64 = 5;
 /// Elements of a list that is full.
-const LIST_MAX: usize = 12;
+pub const LIST_MAX: usize = 12;
 /// The first key of a token.
 const FIRST_TOKEN: u64 = 1 << 32;
+/// Behind it are keys that stand for objects.
+const LAST_TOKEN: u64 = (1 << 61) - 1;
+
+/// What clients work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// Entries of dictionaries, and objects.
+    All,
+    /// Objects, and dictionaries as a whole.
+    Objects,
+}
 
 /// See the module.
 pub struct Client {
-    container: Container,
-    recorder: TransactionRecorder,
-    random: Random,
+    pub(super) container: Container,
+    pub(super) recorder: TransactionRecorder,
+    pub(super) random: Random,
+    pub(super) places: Places,
+    mix: Mix,
     number: u32,
     /// What was made so far, which makes elements and tokens unlike any other.
     made: u64,
@@ -45,11 +61,13 @@ enum End {
 }
 
 impl Client {
-    pub fn new(container: Container, dir: &Path, number: u32, seed: u64, may_die: bool) -> Self {
+    pub fn new(container: Container, dir: &Path, number: u32, seed: u64, mix: Mix, may_die: bool) -> Self {
         Self {
             container,
             recorder: TransactionRecorder::new(dir, number).expect("a history"),
             random: Random::new(seed ^ u64::from(number) << 40),
+            places: Places::default(),
+            mix,
             number,
             made: 0,
             full: [0; LISTS_AT_ONCE as usize],
@@ -60,6 +78,7 @@ impl Client {
     pub fn step(&mut self) {
         match self.random.below(100) {
             0..60 => self.transaction(),
+            60..99 if self.works_with_objects() => self.object_single(),
             60..99 => self.single(),
             _ => self.container.compact().expect("compacted"),
         }
@@ -75,11 +94,16 @@ impl Client {
             let dict = tx.dict(name).expect("opened");
             scan(&dict, u64::MAX, false, first, &mut steps).expect("scanned");
         }
+        objects::scan_all(tx.container(), &mut steps).expect("scanned");
         let number = self.recorder.attempt(began, &[]).expect("recorded");
         self.recorder.end(number, true, &steps).expect("recorded");
     }
 
-    fn element(&mut self) -> u64 {
+    fn works_with_objects(&mut self) -> bool {
+        self.mix == Mix::Objects || self.random.chance(350)
+    }
+
+    pub(super) fn element(&mut self) -> u64 {
         self.made += 1;
         u64::from(self.number) << 32 | self.made
     }
@@ -128,6 +152,10 @@ impl Client {
         for _ in 0..1 + self.random.below(4) {
             if self.random.chance(300) {
                 thread::sleep(Duration::from_micros(self.random.below(300)));
+            }
+            if self.works_with_objects() {
+                self.object_step(container, read_only, steps)?;
+                continue;
             }
             let action = self.random.below(if read_only { 45 } else { 100 });
             match action {
@@ -282,10 +310,10 @@ fn take_last(tokens: &Dict, steps: &mut Vec<Step>) -> Result<()> {
     match tokens.take_last()? {
         Some((key, value)) => {
             let key = values::number(&key);
-            steps.push(Step::Scan { range: key..=u64::MAX, found: vec![(key, values::list(&value))] });
+            steps.push(Step::Scan { range: key..=LAST_TOKEN, found: vec![(key, values::list(&value))] });
             steps.push(Step::Remove { key });
         }
-        None => steps.push(Step::Scan { range: FIRST_TOKEN..=u64::MAX, found: Vec::new() }),
+        None => steps.push(Step::Scan { range: FIRST_TOKEN..=LAST_TOKEN, found: Vec::new() }),
     }
     Ok(())
 }
@@ -299,7 +327,7 @@ fn scan(dict: &Dict, most: u64, reverse: bool, first: u64, steps: &mut Vec<Step>
         let (key, value) = entry?;
         found.push((values::number(&key), values::list(&value)));
     }
-    let last = if dict.name() == LISTS { FIRST_TOKEN - 1 } else { u64::MAX };
+    let last = if dict.name() == LISTS { FIRST_TOKEN - 1 } else { LAST_TOKEN };
     let range = match found.last() {
         _ if (found.len() as u64) < most => first..=last,
         None => return Ok(Vec::new()),

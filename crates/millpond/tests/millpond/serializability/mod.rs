@@ -1,5 +1,5 @@
-//! Threads and processes do transactions on one container, some of them are killed, and what all of them
-//! were answered has to be what one order of all transactions would have answered.
+//! Threads and processes do transactions on one container, on entries of dictionaries, values and arrays
+//! of objects, and dictionaries and objects that come and go; some are killed, and what all of them were answered has to be what one order of all transactions would have answered.
 //!
 //! What can break: two replace what both have read; one reads half of another one's writes; a scan misses
 //! what comes into its range; what was aborted is seen, or what was committed is not; a transaction reads
@@ -8,6 +8,7 @@
 mod bank;
 mod capacity;
 mod client;
+mod objects;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod power_cuts;
@@ -25,7 +26,7 @@ use millpond_testkit::{
     random::{Random, test_scale, test_seed},
 };
 
-use self::client::{Client, LISTS, TOKENS};
+use self::client::{Client, LISTS, Mix, TOKENS};
 use crate::scratch::Scratch;
 
 const CLIENTS: u32 = 8;
@@ -49,7 +50,7 @@ fn container(scratch: &Scratch) -> Container {
 /// What is wrong in the history that is recorded in `dir`, after the last state was read; and how many
 /// transactions committed.
 fn judge(container: &Container, dir: &Path, seed: u64) -> (Vec<Anomaly>, usize) {
-    Client::new(container.clone(), dir, 0, seed, false).read_all();
+    Client::new(container.clone(), dir, 0, seed, Mix::All, false).read_all();
     let history = load_transactions(dir).expect("a history");
     let committed = history.iter().filter(|transaction| transaction.outcome == Outcome::Committed).count();
     let began = Instant::now();
@@ -63,6 +64,7 @@ fn threads<T>(
     scratch: &Scratch,
     seed: u64,
     steps: u32,
+    mix: Mix,
     prepare: impl Fn() -> T + Sync,
 ) -> (Vec<Anomaly>, usize) {
     let container = container(scratch);
@@ -78,7 +80,7 @@ fn threads<T>(
             };
             scope.spawn(move || {
                 let _prepared = prepare();
-                let mut client = Client::new(container, dir, number, seed, false);
+                let mut client = Client::new(container, dir, number, seed, mix, false);
                 (0..steps).for_each(|_| client.step());
             });
         }
@@ -93,11 +95,11 @@ fn assert_none(anomalies: &[Anomaly], seed: u64) {
     }
 }
 
-fn threads_are_serializable(scratch: impl Fn() -> Scratch) {
+fn threads_are_serializable(scratch: impl Fn() -> Scratch, mix: Mix) {
     let seed = test_seed(1);
     for round in 0..test_scale() {
         let scratch = scratch();
-        let (anomalies, committed) = threads(&scratch, seed + round, STEPS, || ());
+        let (anomalies, committed) = threads(&scratch, seed + round, STEPS, mix, || ());
         assert_none(&anomalies, seed + round);
         assert!(committed > (CLIENTS * STEPS / 3) as usize, "only {committed}: the test shows little");
         let container = Container::open(&format!("{}/kv", scratch.url)).expect("opened");
@@ -107,12 +109,18 @@ fn threads_are_serializable(scratch: impl Fn() -> Scratch) {
 
 #[test]
 fn threads_in_memory_are_serializable() {
-    threads_are_serializable(Scratch::memory);
+    threads_are_serializable(Scratch::memory, Mix::All);
 }
 
 #[test]
 fn threads_on_files_are_serializable() {
-    threads_are_serializable(Scratch::file);
+    threads_are_serializable(Scratch::file, Mix::All);
+}
+
+#[test]
+fn threads_on_objects_are_serializable() {
+    threads_are_serializable(Scratch::memory, Mix::Objects);
+    threads_are_serializable(Scratch::file, Mix::Objects);
 }
 
 /// What a process does: `role` is its number, the seed, and the container's URL.
@@ -121,7 +129,7 @@ fn play(role: &str, dir: &Path) {
     let mut next = || words.next().expect("a word");
     let (number, seed) = (next().parse().expect("a number"), next().parse().expect("a seed"));
     let container = Container::open(next()).expect("opened");
-    let mut client = Client::new(container, dir, number, seed, true);
+    let mut client = Client::new(container, dir, number, seed, Mix::All, true);
     (0..STEPS).for_each(|_| client.step());
 }
 

@@ -7,7 +7,7 @@ use millpond::bugs::{Bug, plant};
 use millpond_local::bugs as engine;
 use millpond_testkit::history::transactions::Phenomenon;
 
-use super::{capacity::most_seen, power_cuts, threads};
+use super::{capacity::most_seen, client::Mix, power_cuts, threads};
 use crate::scratch::Scratch;
 
 /// Histories that are made until it is found.
@@ -15,10 +15,15 @@ const TRIES: u64 = 12;
 
 #[track_caller]
 fn assert_found(bug: Bug, phenomena: &[Phenomenon], scratch: impl Fn() -> Scratch) {
+    assert_found_in(Mix::All, bug, phenomena, scratch);
+}
+
+#[track_caller]
+fn assert_found_in(mix: Mix, bug: Bug, phenomena: &[Phenomenon], scratch: impl Fn() -> Scratch) {
     let mut others = Vec::new();
     for seed in 1..=TRIES {
         let scratch = scratch();
-        let made = catch_unwind(AssertUnwindSafe(|| threads(&scratch, seed, 60, || plant(bug))));
+        let made = catch_unwind(AssertUnwindSafe(|| threads(&scratch, seed, 60, mix, || plant(bug))));
         // A client itself may notice, that doesn't get a count and a scan that agree.
         let Ok((anomalies, _)) = made else { continue };
         if let Some(found) = anomalies.iter().find(|anomaly| phenomena.contains(&anomaly.phenomenon)) {
@@ -33,6 +38,19 @@ fn assert_found(bug: Bug, phenomena: &[Phenomenon], scratch: impl Fn() -> Scratc
 fn updates_that_are_lost() {
     assert_found(Bug::LoseUpdates, &[Phenomenon::LostUpdate], Scratch::memory);
     assert_found(Bug::LoseUpdates, &[Phenomenon::LostUpdate], Scratch::file);
+}
+
+/// Nobody touches an entry of a dictionary that stays: what is found is in akeys, in arrays, and in
+/// lists of objects and dictionaries.
+#[test]
+fn anomalies_of_objects() {
+    for (bug, phenomenon) in [
+        (Bug::LoseUpdates, Phenomenon::LostUpdate),
+        (Bug::SkewWrites, Phenomenon::WriteSkew),
+        (Bug::MissPhantoms, Phenomenon::Phantom),
+    ] {
+        assert_found_in(Mix::Objects, bug, &[phenomenon], Scratch::memory);
+    }
 }
 
 #[test]

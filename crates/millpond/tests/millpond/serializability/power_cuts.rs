@@ -3,47 +3,28 @@
 //! they were committed, and none is there in half.
 
 use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
+    panic::{catch_unwind, resume_unwind},
     sync::Arc,
 };
 
-use millpond::{Container, Durability, ErrorKind, Label, Pool, Transaction, TransactionOptions};
-use millpond_core::PoolDocument;
-use millpond_local::LocalPool;
+use millpond::{Container, Durability, ErrorKind, Transaction, TransactionOptions};
 use millpond_testkit::{
     random::{Random, test_scale, test_seed},
-    sim::{Killed, SimMachine, SimMedia},
+    sim::{SimMachine, SimMedia},
 };
-use uuid::Uuid;
 
 use super::bank::{Name, audit, found_bank, transfer};
-use crate::attacks::small_log;
+use crate::{
+    attacks::small_log,
+    simulated::{self, open, until_killed},
+};
 
-const DIR: &str = "/home/pool";
 const LIVES: u64 = 8;
 
 fn create(machine: &SimMachine) {
-    let document = PoolDocument {
-        uuid: Uuid::from_u128(7),
-        label: Label::new("pool").expect("a label"),
-        created: 1,
-        size: None,
-        properties: BTreeMap::new(),
-        attributes: BTreeMap::new(),
-        containers: BTreeMap::new(),
-    };
-    let store = LocalPool::create_on(machine.process(), Path::new(DIR), &document).expect("created");
-    let pool = Pool::over(Arc::new(store.without_background())).expect("a pool");
-    let container = pool.create_container(Some("kv"), small_log(Durability::Sync)).expect("created");
+    let container = simulated::create(machine, small_log(Durability::Sync));
     found_bank(&container).expect("founded");
     container.close().expect("closed");
-}
-
-fn open(process: &Arc<SimMedia>) -> Container {
-    let store = LocalPool::open_on(process.clone(), Path::new(DIR)).expect("a pool").without_background();
-    Pool::over(Arc::new(store)).expect("a pool").container("kv").expect("a container")
 }
 
 /// The transfers in the order in which they are committed.
@@ -143,12 +124,7 @@ pub fn run(seed: u64) -> usize {
         if random.chance(700) {
             process.kill_at_torn(1 + random.below(500), random.number());
         }
-        let lived = catch_unwind(AssertUnwindSafe(|| live(&machine, &process, &mut random, &mut ledger)));
-        if let Err(payload) = lived
-            && !payload.is::<Killed>()
-        {
-            resume_unwind(payload);
-        }
+        let _ = until_killed(|| live(&machine, &process, &mut random, &mut ledger));
         process.kill();
         let is_cut = random.chance(600);
         if is_cut {
