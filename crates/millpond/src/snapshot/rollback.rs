@@ -96,6 +96,7 @@ impl Container {
             writes: undone.writes()?,
             durability: self.durability(),
             seen: Some(since),
+            ..Commit::default()
         };
         match self.commit_whole(&commit) {
             Ok(Outcome::Committed { epoch, .. }) => {
