@@ -21,6 +21,7 @@ use std::{
 };
 
 use millpond_core::{Damage, Error, ErrorKind, Result};
+use twox_hash::XxHash3_64;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -31,6 +32,10 @@ const CHECKSUM_AT: usize = NUMBER_AT + 8;
 
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: usize = CHECKSUM_AT + 8;
+
+/// From so many bytes on, checksums are made with the widest instructions that the processor has, which
+/// have to be looked for: one library does that, and the other one is faster at what is short.
+const LONG_BYTES: usize = 1024;
 
 /// A kind of data file.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +80,11 @@ impl Identity {
 
     /// The checksum of bytes at `offset` of this file.
     pub(crate) fn checksum(&self, offset: u64, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, self.binding.wrapping_add(offset))
+        let seed = self.binding.wrapping_add(offset);
+        if bytes.len() < LONG_BYTES {
+            return xxh3_64_with_seed(bytes, seed);
+        }
+        XxHash3_64::oneshot_with_seed(seed, bytes)
     }
 
     pub(crate) fn header(&self) -> [u8; HEADER_BYTES] {
@@ -206,6 +215,16 @@ mod tests {
             assert_eq!(refusal(&elsewhere.header()).kind(), ErrorKind::Incompatible);
         }
         assert_eq!(refusal(&[0x41; HEADER_BYTES]).kind(), ErrorKind::Incompatible);
+    }
+
+    #[test]
+    fn both_libraries_make_the_same_checksums() {
+        let here = identity(&KIND, 1, 7);
+        let bytes: Vec<u8> = (0..5000u32).map(|byte| (byte * 7 >> 3) as u8).collect();
+        for length in (0..bytes.len()).step_by(61).chain([LONG_BYTES - 1, LONG_BYTES]) {
+            let expected = xxh3_64_with_seed(&bytes[..length], here.binding().wrapping_add(3));
+            assert_eq!(here.checksum(3, &bytes[..length]), expected, "{length} bytes");
+        }
     }
 
     #[test]

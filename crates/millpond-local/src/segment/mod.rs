@@ -11,6 +11,7 @@
 //! | frames |   any | see `frame`; a value is full frames and, at its end, a rest   |
 
 mod frame;
+mod mapped;
 mod reader;
 mod rewrite;
 #[cfg(test)]

@@ -5,7 +5,11 @@ use std::{cell::Cell, io, path::Path, sync::Arc};
 use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId};
 use uuid::Uuid;
 
-use super::{KIND, frame::Format};
+use super::{
+    KIND,
+    frame::{CURRENT, Format},
+    mapped::{MAPPED_BYTES_MIN, MappedSegment},
+};
 use crate::{
     identity::{HEADER_BYTES, Identity},
     media::{File, FileExt, Media, OpenMode},
@@ -27,6 +31,8 @@ pub(crate) struct SegmentReader {
     id: SegmentId,
     pub(super) identity: Identity,
     pub(super) format: &'static Format,
+    /// None where all is read from the file.
+    pub(super) mapped: Option<MappedSegment>,
 }
 
 /// Frames of a value that lie one behind the other.
@@ -35,7 +41,7 @@ pub(super) struct Frames {
     /// Where the first one begins in the file.
     pub(super) offset: u64,
     /// Bytes of all payloads; every frame but the last is full.
-    payload: usize,
+    pub(super) payload: usize,
 }
 
 impl SegmentReader {
@@ -48,7 +54,13 @@ impl SegmentReader {
         let identity = Identity::new(&KIND, path, container, id.0);
         let file = media.open(path, OpenMode::Read).map_err(|error| identity.io("open", error))?;
         let format = check_header(&*file, &identity)?;
-        Ok(Self { file, id, identity, format })
+        Ok(Self { file, id, identity, format, mapped: None })
+    }
+
+    /// One that reads out of the file as memory where that is faster.
+    pub(crate) fn mapped(self) -> Self {
+        let mapped = (*self.format == CURRENT).then(|| MappedSegment::new(self.file.clone()));
+        Self { mapped, ..self }
     }
 
     /// Fills `into` with the bytes of `extent` from `offset` on. Only the frames that hold them are
@@ -70,6 +82,9 @@ impl SegmentReader {
                     extent.segment.0
                 ),
             ));
+        }
+        if into.len() >= MAPPED_BYTES_MIN && self.read_mapped(extent, offset, into) {
+            return Ok(());
         }
         let frame_bytes = self.format.frame_bytes;
         let frames_max = READ_BYTES_MAX as usize / self.format.stride();

@@ -92,12 +92,14 @@ proptest! {
         values in prop::collection::vec((lengths(), 1..200_000usize, any::<bool>()), 1..6),
         parts in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 12),
         is_old in any::<bool>(),
+        is_mapped in any::<bool>(),
     ) {
         let place = Place::new();
         let format = if is_old { &LONG_FRAMES } else { &CURRENT };
         let segment = SegmentFile::create_as(format, &place.media, &place.path, ID, CONTAINER);
         let mut segment = segment.expect("a segment");
         let reader = place.open().expect("a reader");
+        let reader = if is_mapped { reader.mapped() } else { reader };
         let mut written: Vec<(Vec<u8>, Extent)> = Vec::new();
         for (number, (length, piece, abandoned)) in values.into_iter().enumerate() {
             let value = value(length, number as u64);
@@ -217,6 +219,49 @@ fn a_value_that_is_cut_off_is_damage() {
             place.overwrite(0, &intact);
         }
     }
+}
+
+#[test]
+fn long_values_are_read_out_of_memory_and_verified_each_time() {
+    let place = Place::new();
+    let mut segment = place.create();
+    let values = [value(3 << 20, 1), value(2 << 20, 2)];
+    let extents = values.each_ref().map(|value| write(&mut segment, value, 1 << 20).expect("an extent"));
+    let reader = place.open().expect("a reader").mapped();
+    let whole = |number: usize| {
+        let mut into = vec![0; values[number].len()];
+        let is_mapped = reader.read_mapped(&extents[number], 0, &mut into);
+        assert!(!is_mapped || into == values[number], "other bytes than were written");
+        is_mapped
+    };
+    assert!(!whole(0), "what was never read comes from the file");
+    assert!(whole(0));
+    for (offset, length) in [(0, 70_000), (1, 70_000), (4095, 1 << 20), ((3 << 20) - 65_536, 65_536)] {
+        let mut into = vec![0; length];
+        assert!(reader.read_mapped(&extents[0], offset as u64, &mut into));
+        assert_eq!(into, &values[0][offset..offset + length]);
+    }
+
+    // Damaged after it was read and verified.
+    let at = extents[0].offset as usize + (1 << 20);
+    let intact = fs::read(&place.path).expect("the file");
+    place.overwrite(at, &[!intact[at]]);
+    assert!(!whole(0));
+    let error = read(&reader, &extents[0], 0, values[0].len()).expect_err("it is damaged");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    place.overwrite(at, &intact[at..=at]);
+    assert!(whole(0));
+
+    // Cut off while it is mapped: an error, and what is left is read.
+    let file = fs::OpenOptions::new().write(true).open(&place.path).expect("the file");
+    file.set_len(extents[1].offset).expect("cut");
+    let error = read(&reader, &extents[1], 0, values[1].len()).expect_err("it is cut off");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(!whole(1));
+    assert_eq!(read(&reader, &extents[0], 0, values[0].len()).expect("it is whole"), values[0]);
+    place.overwrite(0, &intact);
+    assert_eq!(read(&reader, &extents[1], 0, values[1].len()).expect("it is back"), values[1]);
+    assert!(whole(1));
 }
 
 #[test]
