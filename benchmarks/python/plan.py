@@ -25,6 +25,9 @@ QUICK = [
     "processes",
     "transactions",
     "visibility",
+    "watch",
+    "objects",
+    "snapshots",
     "opening",
     "space",
 ]
@@ -94,6 +97,7 @@ def concurrent() -> list[Task]:
 def separate() -> list[Task]:
     """What is no plain sequence of operations."""
     visibility = Job("visibility", count=240)
+    watching = Job("watching", count=240)
     memory = Job("memory", count=10_000_000)
     # fjall's transactions are another kind of database than the one that is measured.
     transacting = ["millpond", "heed", "redb", "rusqlite"]
@@ -102,6 +106,9 @@ def separate() -> list[Task]:
     return [
         Task("transactions", "rust", transacting, [transactions]),
         Task("visibility", "rust", seen, [visibility, replace(visibility, durability="sync")]),
+        Task("watch", "rust", ["millpond"], [watching, replace(watching, durability="sync")]),
+        Task("objects", "rust", ["millpond"], [Job("objects", count=80)]),
+        Task("snapshots", "rust", ["millpond"], [Job("snapshots", count=1_000_000)]),
         Task("opening", "rust", RUST, [Job("opening", count=1_000_000)], rounds=1),
         Task("space", "rust", RUST, [Job("space", count=200_000)], rounds=1),
         Task("load", "python", ["millpond", "rocksdict"], [Job("load", count=10_000_000)]),

@@ -35,6 +35,20 @@ TITLES = {
     "scan_compacted_runs": "runs scanned when compacted",
     "visible_elsewhere": "visible in another process",
     "visible_elsewhere_max_us": "visible in another process, the latest, µs",
+    "told_elsewhere": "another process that watches is told",
+    "told_elsewhere_max_us": "another process that watches is told, the latest, µs",
+    "write_1mib": "synced write of an extent of 1 MiB, the median one",
+    "write_1mib_floor": "an append of 1 MiB and fdatasync beside it",
+    "read_1mib": "read of an extent of 1 MiB, the median one",
+    "read_1mib_floor": "a copy of 1 MiB out of a mapped file beside it",
+    "read_4kib": "random read of 4 KiB, out of extents of 1 MiB",
+    "read_4kib_of_short": "random read of 4 KiB, out of extents of 4 KiB",
+    "write_4kib": "random write of 4 KiB",
+    "scrub_gb_per_s": "scrub of what is in memory, GB/s",
+    "snapshot": "a snapshot of all keys, the median one",
+    "diff": "difference of two snapshots with 1,000 changes between, the median one",
+    "get_beside_snapshots": "get, of a fifth of the keys beside 100 snapshots",
+    "get_beside_snapshots_floor": "the same without a snapshot",
     "open": "open, closed cleanly",
     "open_again": "open again beside the first handle",
     "open_full_tail": "open, full tail",
@@ -52,6 +66,12 @@ TITLES = {
 }
 
 SECTIONS = {"single": "Single and bulk operations", "sync": "Synced puts beside the floor"}
+
+# Where nothing but the clock says anything, even without syncs.
+CLOCKED = ("threads", "processes", "visibility", "watch", "objects", "snapshots", "opening")
+
+# What the records of a section are.
+COUNTED = {"objects": "MiB of extents in each array", "watch": "commits", "visibility": "commits"}
 
 
 def size(value_bytes: int) -> str:
@@ -135,9 +155,8 @@ def sections(results: Results) -> list[str]:
         heading += [f"values of {size(value_bytes)}"]
         heading += [f"{threads} threads"] if threads > 1 else []
         heading += [f"{processes} processes"] if processes > 1 else []
-        count = f"{runs[0].job.count:,} records"
-        # By the clock: where there are syncs, or nothing but waiting.
-        clocked = durability == "sync" or section in ("threads", "processes", "visibility", "opening")
+        count = f"{runs[0].job.count:,} {COUNTED.get(section, 'records')}"
+        clocked = durability == "sync" or section in CLOCKED
         unit = "µs on the clock" if clocked else "µs of processor time / on the clock"
         lines += [f"### {', '.join(heading)}", "", f"{count}; {unit}.", ""]
         for part in dict.fromkeys(run.section for run in runs):

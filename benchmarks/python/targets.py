@@ -279,5 +279,58 @@ def others() -> list[Goal]:
     ]
 
 
+def of_objects() -> list[Goal]:
+    group = "Objects"
+
+    def measured(section: str, workload: str, **wanted: object) -> Place:
+        return at(section, "rust", "millpond", workload, **wanted)
+
+    def beside(text: str, limit: float, place: Place) -> Goal:
+        return Goal(group, text, limit, "×", True, lambda results: over_floor(results, place), clocked=True)
+
+    short, long = measured("objects", "read_4kib_of_short"), measured("objects", "read_4kib")
+    return [
+        time_of(group, "a snapshot of 1 million keys (async)", 1000, measured("snapshots", "snapshot")),
+        beside(
+            "get beside 100 snapshots, to one beside none",
+            1.2,
+            measured("snapshots", "get_beside_snapshots"),
+        ),
+        time_of(
+            group,
+            "difference of two snapshots of 1 million keys, 1,000 changes apart",
+            20_000,
+            measured("snapshots", "diff"),
+        ),
+        time_of(group, "a watch elsewhere is told (async)", 2000, measured("watch", "told_elsewhere")),
+        time_of(
+            group,
+            "a watch elsewhere is told (sync)",
+            2000,
+            measured("watch", "told_elsewhere", durability="sync"),
+        ),
+        beside(
+            "synced extent of 1 MiB, to an append of it and fdatasync beside it",
+            1.25,
+            measured("objects", "write_1mib"),
+        ),
+        beside(
+            "read of 1 MiB, to a copy out of a mapped file beside it", 1.25, measured("objects", "read_1mib")
+        ),
+        time_of(group, "random read of 4 KiB, out of extents of 1 MiB", 8, long),
+        time_of(group, "random read of 4 KiB, out of extents of 4 KiB", 8, short),
+        time_of(group, "random write of 4 KiB (async)", 10, measured("objects", "write_4kib")),
+        Goal(
+            group,
+            "scrub of what is in memory",
+            1,
+            " GB/s",
+            False,
+            lambda results: results.fact("objects", "rust", "millpond", "scrub_gb_per_s"),
+            clocked=True,
+        ),
+    ]
+
+
 def goals() -> list[Goal]:
-    return in_rust() + in_python() + at_large() + others()
+    return in_rust() + in_python() + of_objects() + at_large() + others()

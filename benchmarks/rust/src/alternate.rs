@@ -52,12 +52,7 @@ pub fn puts(job: &Job, store: &dyn Peer, turns: u64, order: impl Fn(u64) -> u64)
         turn = end;
     }
     let both = start.figure(clock::now_ns(), turns, false);
-    Ok([puts, floors].map(|times| Figure { wall_s: median_s(times) * turns as f64, ..both }))
-}
-
-fn median_s(mut times: Vec<u64>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2] as f64 / 1e9
+    Ok([puts, floors].map(|times| Figure { wall_s: clock::median_s(times) * turns as f64, ..both }))
 }
 
 /// Appends into space that is zeroed and synced ahead, as a log does it.
@@ -70,11 +65,16 @@ pub struct Floor {
 impl Floor {
     /// A file with space for so many records.
     pub fn create(directory: &Path, value_bytes: usize, count: u64) -> Result<Self> {
+        Self::of_records(directory, value_bytes + size_of::<Key>() + OVERHEAD_BYTES, count)
+    }
+
+    /// A file with space for so many records of that many bytes.
+    pub fn of_records(directory: &Path, record_bytes: usize, count: u64) -> Result<Self> {
         let path = directory.join("floor");
         let file = OpenOptions::new().create_new(true).write(true).open(&path)?;
         // Nobody needs its name, and the next one takes it.
         fs::remove_file(path)?;
-        let record = vec![7; value_bytes + size_of::<Key>() + OVERHEAD_BYTES];
+        let record = vec![7; record_bytes];
         for at in 0..count {
             file.write_all_at(&vec![0; record.len()], at * record.len() as u64)?;
         }

@@ -79,7 +79,26 @@ pub fn timed(operations: u64, settle: bool, work: impl FnOnce() -> Result<()>) -
     Ok(start.figure(now_ns(), operations, settle))
 }
 
-fn wait_until_idle() {
+/// The median of some times in nanoseconds, in seconds.
+pub fn median_s(mut times_ns: Vec<u64>) -> f64 {
+    times_ns.sort_unstable();
+    times_ns[times_ns.len() / 2] as f64 / 1e9
+}
+
+/// The median of some times in nanoseconds, as a figure of one operation on the clock.
+pub fn median(times_ns: Vec<u64>) -> Figure {
+    Figure { operations: 1, wall_s: median_s(times_ns), cpu_s: 0.0, start_s: 0.0 }
+}
+
+/// How many nanoseconds some work takes.
+pub fn nanoseconds(work: impl FnOnce() -> Result<()>) -> Result<u64> {
+    let begun = now_ns();
+    work()?;
+    Ok(now_ns() - begun)
+}
+
+/// Waits until the store does nothing in the background any more.
+pub fn wait_until_idle() {
     let mut idle = 0;
     for _ in 0..LOOKS_MAX {
         let before = cpu_ns();

@@ -38,6 +38,14 @@ pub enum Task {
     Memory,
     /// One process's share of a load, for `Memory`.
     Load,
+    /// Extents of arrays, and a scrub of them.
+    Objects,
+    /// Snapshots: taking them, comparing them, and reading beside many of them.
+    Snapshots,
+    /// How soon a watch in another process is told of a commit.
+    Watching,
+    /// The process that watches, for `Watching`.
+    Follow,
 }
 
 /// When a put counts as done.

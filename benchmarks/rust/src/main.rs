@@ -5,6 +5,7 @@
 
 mod alternate;
 mod clock;
+mod extents;
 mod floors;
 mod growth;
 mod job;
@@ -13,8 +14,10 @@ mod memory;
 mod opening;
 mod peers;
 mod processes;
+mod snapshots;
 mod space;
 mod visibility;
+mod watching;
 mod workloads;
 
 use std::process::ExitCode;
@@ -51,6 +54,10 @@ fn run() -> Result<()> {
         Task::Growth => growth::run(&job)?,
         Task::Memory => memory::run(&job)?,
         Task::Load => memory::load(&job)?,
+        Task::Objects => extents::run(&job)?,
+        Task::Snapshots => snapshots::run(&job)?,
+        Task::Watching => watching::run(&job)?,
+        Task::Follow => return watching::follow(&job),
     };
     print_line(&report)
 }

@@ -90,6 +90,26 @@ pub struct Commit<'a> {
     /// The epoch of a view in which whoever commits has seen every precondition hold, so that a
     /// backend need only look at what was committed since. Without one it looks at everything.
     pub seen: Option<Epoch>,
+    /// What that view shows of the key of each write, in their order, where whoever commits knows;
+    /// nothing for those behind its end. A backend need not look for them again.
+    pub found: Vec<Option<Found>>,
+}
+
+/// What a view shows of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Whether it exists.
+    pub exists: bool,
+    /// Bytes of segments that its record owns.
+    pub bulk_bytes: u64,
+}
+
+impl Found {
+    /// That of a record, if there is one.
+    pub fn of(record: Option<&Record>) -> Self {
+        let extents = record.map_or(&[][..], |record| &record.extents);
+        Self { exists: record.is_some(), bulk_bytes: extents.iter().map(|extent| extent.length).sum() }
+    }
 }
 
 /// One change of a commit.

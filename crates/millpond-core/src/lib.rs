@@ -22,7 +22,7 @@ pub mod watch;
 pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
 pub use index::{
-    At, ChangeCursor, Commit, Cursor, Direction, Durability, Index, Op, Outcome, Precondition, Record,
+    At, ChangeCursor, Commit, Cursor, Direction, Durability, Found, Index, Op, Outcome, Precondition, Record,
     RecordRef, View, Write, WriteStream,
 };
 pub use key::{Key, KeyRange, RETAINED};

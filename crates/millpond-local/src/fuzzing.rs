@@ -37,7 +37,7 @@ pub const DECODERS: [(&str, Decoder); 11] = [
 ];
 
 const CONTAINER: Uuid = Uuid::from_u128(1);
-static KIND: FileKind = FileKind { magic: *b"MPFUZZ\r\n", version: 1, name: "fuzzed file" };
+static KIND: FileKind = FileKind { magic: *b"MPFUZZ\r\n", version: 1, oldest: 1, name: "fuzzed file" };
 
 fn place() -> &'static Path {
     Path::new("a file")

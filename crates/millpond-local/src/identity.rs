@@ -21,6 +21,7 @@ use std::{
 };
 
 use millpond_core::{Damage, Error, ErrorKind, Result};
+use twox_hash::XxHash3_64;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -32,6 +33,10 @@ const CHECKSUM_AT: usize = NUMBER_AT + 8;
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: usize = CHECKSUM_AT + 8;
 
+/// From so many bytes on, checksums are made with the widest instructions that the processor has, which
+/// have to be looked for: one library does that, and the other one is faster at what is short.
+const LONG_BYTES: usize = 1024;
+
 /// A kind of data file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FileKind {
@@ -39,6 +44,8 @@ pub(crate) struct FileKind {
     pub(crate) magic: [u8; 8],
     /// The newest format version that this program reads, and the one that it writes.
     pub(crate) version: u32,
+    /// The oldest one that it reads.
+    pub(crate) oldest: u32,
     /// What to call it in messages.
     pub(crate) name: &'static str,
 }
@@ -73,13 +80,22 @@ impl Identity {
 
     /// The checksum of bytes at `offset` of this file.
     pub(crate) fn checksum(&self, offset: u64, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, self.binding.wrapping_add(offset))
+        let seed = self.binding.wrapping_add(offset);
+        if bytes.len() < LONG_BYTES {
+            return xxh3_64_with_seed(bytes, seed);
+        }
+        XxHash3_64::oneshot_with_seed(seed, bytes)
     }
 
     pub(crate) fn header(&self) -> [u8; HEADER_BYTES] {
+        self.header_of(self.kind.version)
+    }
+
+    /// The header of a file of that format version.
+    pub(crate) fn header_of(&self, version: u32) -> [u8; HEADER_BYTES] {
         let mut header = [0; HEADER_BYTES];
         header[..VERSION_AT].copy_from_slice(&self.kind.magic);
-        header[VERSION_AT..][..4].copy_from_slice(&self.kind.version.to_le_bytes());
+        header[VERSION_AT..][..4].copy_from_slice(&version.to_le_bytes());
         header[CONTAINER_AT..NUMBER_AT].copy_from_slice(self.container.as_bytes());
         header[NUMBER_AT..CHECKSUM_AT].copy_from_slice(&self.number.to_le_bytes());
         let checksum = xxh3_64(&header[..CHECKSUM_AT]);
@@ -93,12 +109,12 @@ impl Identity {
         xxh3_64(body).to_le_bytes() == *checksum
     }
 
-    /// Checks the header that was read from the file.
+    /// Checks the header that was read from the file, and answers its format version.
     ///
     /// # Errors
     /// `Corrupt` when it is damaged; `Incompatible` when it is another kind of file, of a newer
     /// format, or one that belongs elsewhere.
-    pub(crate) fn check_header(&self, header: &[u8; HEADER_BYTES]) -> Result<()> {
+    pub(crate) fn check_header(&self, header: &[u8; HEADER_BYTES]) -> Result<u32> {
         let name = self.kind.name;
         if header[..VERSION_AT] != self.kind.magic {
             return Err(self.incompatible(format_args!(
@@ -111,19 +127,20 @@ impl Identity {
         let mut version = [0; 4];
         version.copy_from_slice(&header[VERSION_AT..][..4]);
         let version = u32::from_le_bytes(version);
-        if version != self.kind.version {
-            let ours = self.kind.version;
+        let FileKind { oldest, version: newest, .. } = *self.kind;
+        if !(oldest..=newest).contains(&version) {
+            let ours = if oldest == newest { newest.to_string() } else { format!("{oldest} to {newest}") };
             return Err(self.incompatible(format_args!(
                 "this {name} has format {version}, and this program reads format {ours}; use a program of the version that wrote it, or a newer one"
             )));
         }
-        if *header != self.header() {
+        if *header != self.header_of(version) {
             let (container, number) = (self.container, self.number);
             return Err(self.incompatible(format_args!(
                 "this {name} belongs to another place than number {number} of container {container}; put the file back that belongs here"
             )));
         }
-        Ok(())
+        Ok(version)
     }
 
     /// The file's bytes at `offset` are not what was written.
@@ -162,8 +179,8 @@ impl Identity {
 mod tests {
     use super::*;
 
-    static KIND: FileKind = FileKind { magic: *b"MPtest\r\n", version: 3, name: "test file" };
-    static NEWER: FileKind = FileKind { magic: *b"MPtest\r\n", version: 4, name: "test file" };
+    static KIND: FileKind = FileKind { magic: *b"MPtest\r\n", version: 3, oldest: 2, name: "test file" };
+    static NEWER: FileKind = FileKind { magic: *b"MPtest\r\n", version: 4, oldest: 4, name: "test file" };
 
     fn identity(kind: &'static FileKind, container: u128, number: u64) -> Identity {
         Identity::new(kind, Path::new("c/runs/7"), Uuid::from_u128(container), number)
@@ -176,7 +193,7 @@ mod tests {
     #[test]
     fn a_header_comes_back_and_a_flipped_bit_is_seen() {
         let header = identity(&KIND, 1, 7).header();
-        identity(&KIND, 1, 7).check_header(&header).expect("the header is right");
+        assert_eq!(identity(&KIND, 1, 7).check_header(&header).expect("the header is right"), 3);
         for bit in 0..8 * HEADER_BYTES {
             let mut flipped = header;
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -191,10 +208,23 @@ mod tests {
         let newer = refusal(&identity(&NEWER, 1, 7).header());
         assert_eq!(newer.kind(), ErrorKind::Incompatible);
         assert!(newer.to_string().contains("format 4"), "{newer}");
+        let here = identity(&KIND, 1, 7);
+        assert_eq!(here.check_header(&here.header_of(2)).expect("an older format is read"), 2);
+        assert!(refusal(&here.header_of(1)).to_string().contains("reads format 2 to 3"));
         for elsewhere in [identity(&KIND, 2, 7), identity(&KIND, 1, 8)] {
             assert_eq!(refusal(&elsewhere.header()).kind(), ErrorKind::Incompatible);
         }
         assert_eq!(refusal(&[0x41; HEADER_BYTES]).kind(), ErrorKind::Incompatible);
+    }
+
+    #[test]
+    fn both_libraries_make_the_same_checksums() {
+        let here = identity(&KIND, 1, 7);
+        let bytes: Vec<u8> = (0..5000u32).map(|byte| (byte * 7 >> 3) as u8).collect();
+        for length in (0..bytes.len()).step_by(61).chain([LONG_BYTES - 1, LONG_BYTES]) {
+            let expected = xxh3_64_with_seed(&bytes[..length], here.binding().wrapping_add(3));
+            assert_eq!(here.checksum(3, &bytes[..length]), expected, "{length} bytes");
+        }
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(crate) struct SegmentPool {
     dir: PathBuf,
     container: Uuid,
     space: Arc<dyn Space>,
+    /// Whether files are read as memory.
+    mapped: bool,
     inner: Mutex<Inner>,
     /// Whether values were given up whose bytes are still in segments.
     wasted: AtomicBool,
@@ -79,8 +81,15 @@ impl fmt::Debug for SegmentPool {
 }
 
 impl SegmentPool {
-    pub(crate) fn new(media: Arc<dyn Media>, dir: PathBuf, container: Uuid, space: Arc<dyn Space>) -> Self {
-        Self { media, dir, container, space, inner: Mutex::default(), wasted: AtomicBool::new(false) }
+    pub(crate) fn new(
+        media: Arc<dyn Media>,
+        dir: PathBuf,
+        container: Uuid,
+        space: Arc<dyn Space>,
+        mapped: bool,
+    ) -> Self {
+        let (inner, wasted) = (Mutex::default(), AtomicBool::new(false));
+        Self { media, dir, container, space, mapped, inner, wasted }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -300,8 +309,8 @@ impl SegmentPool {
         if let Some(reader) = self.inner().readers.get(&segment) {
             return Ok(reader.clone());
         }
-        let reader =
-            Arc::new(SegmentReader::open(&self.media, &self.path(segment), segment, self.container)?);
+        let reader = SegmentReader::open(&self.media, &self.path(segment), segment, self.container)?;
+        let reader = Arc::new(if self.mapped { reader.mapped() } else { reader });
         let mut inner = self.inner();
         if inner.readers.len() >= 256 {
             inner.readers.clear();

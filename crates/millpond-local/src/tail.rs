@@ -20,7 +20,7 @@ use millpond_core::{Epoch, Extent, RETAINED, SegmentId};
 
 use crate::{
     log::LogPlace,
-    prefetch::prefetch_all,
+    prefetch::{prefetch, prefetch_all},
     run::{Entry, Run, key_hash},
     sync::{
         RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -137,22 +137,36 @@ impl Records {
     }
 
     fn put_in_order(&mut self) {
-        let fresh = self.slots[self.ordered..].iter().zip(self.ordered as u32..);
-        let fresh = fresh.map(|(slot, place)| (slot.key.clone(), place));
-        if self.slots.len() - self.ordered > self.order.len() / 8 {
+        let Self { slots, order, ordered, .. } = self;
+        let fresh = &slots[*ordered..];
+        let entry = |place: usize| (slots[place].key.clone(), place as u32);
+        if fresh.len() > order.len() / 8 {
             // Sorted, and merged in one go.
-            self.order.append(&mut fresh.collect());
+            let heads = Heads::of(fresh.len(), fresh.iter());
+            let mut sorted: Vec<(u64, usize)> =
+                fresh.iter().zip(*ordered..).map(|(slot, place)| (heads.head(&slot.key), place)).collect();
+            sorted.sort_unstable_by(|left, right| {
+                left.0.cmp(&right.0).then_with(|| slots[left.1].key.cmp(&slots[right.1].key))
+            });
+            let mut soon = sorted.iter().skip(2 * PREFETCHED);
+            let mut sooner = sorted.iter().skip(PREFETCHED);
+            let sorted = sorted.iter().map(|&(_, place)| {
+                soon.next().inspect(|soon| prefetch(&raw const slots[soon.1].key));
+                sooner.next().inspect(|sooner| prefetch_all(&slots[sooner.1].key));
+                entry(place)
+            });
+            order.append(&mut sorted.collect());
         } else {
-            self.order.extend(fresh);
+            order.extend((*ordered..slots.len()).map(entry));
         }
-        self.ordered = self.slots.len();
+        *ordered = slots.len();
     }
 
     fn range(
         &self,
         start: Bound<&[u8]>,
         end: Bound<&[u8]>,
-    ) -> impl DoubleEndedIterator<Item = (&Bytes, &Versions)> {
+    ) -> impl DoubleEndedIterator<Item = (&Bytes, &Versions)> + Clone {
         let slot = |(key, &place): (_, &u32)| (key, &self.slots[place as usize].versions);
         is_range(start, end)
             .then(|| self.order.range::<[u8], _>((start, end)).map(slot))
@@ -412,9 +426,9 @@ impl Tail {
             Some((key.clone(), version.clone()))
         };
         if backward {
-            out.extend(range.rev().filter_map(pick).take(most));
+            out.extend(fetched_ahead(range.rev()).filter_map(pick).take(most));
         } else {
-            out.extend(range.filter_map(pick).take(most));
+            out.extend(fetched_ahead(range).filter_map(pick).take(most));
         }
         out.len() == most
     }
@@ -446,9 +460,10 @@ pub(crate) fn for_each<E>(
     mut each: impl FnMut(&Bytes, &[&Versions]) -> Result<(), E>,
 ) -> Result<(), E> {
     let records: Vec<_> = tails.iter().map(|tail| tail.records()).collect();
-    let heads = Heads::of(&records);
+    let count = records.iter().map(|records| records.slots.len()).sum();
+    let heads = Heads::of(count, records.iter().flat_map(|records| &records.slots));
     let slot = |&(_, tail, place): &(u64, u32, u32)| &records[tail as usize].slots[place as usize];
-    let mut order = Vec::with_capacity(records.iter().map(|records| records.slots.len()).sum());
+    let mut order = Vec::with_capacity(count);
     for (records, tail) in records.iter().zip(0..) {
         order.extend(records.slots.iter().zip(0..).map(|(slot, place)| (heads.head(&slot.key), tail, place)));
     }
@@ -464,10 +479,7 @@ pub(crate) fn for_each<E>(
             prefetch_all(std::slice::from_ref(slot(soon)));
         }
         if let Some(sooner) = order.get(next + PREFETCHED).map(slot) {
-            prefetch_all(&sooner.key);
-            if let Entry::Put { value, .. } = &sooner.versions.newest.entry {
-                prefetch_all(&value[..value.len().min(256)]);
-            }
+            fetch_newest(&sooner.key, &sooner.versions);
         }
         let key = &slot(first).key;
         versions.clear();
@@ -485,6 +497,27 @@ pub(crate) fn for_each<E>(
 /// So many records are fetched ahead.
 const PREFETCHED: usize = 6;
 
+/// Has the bytes of a record's key and of its newest value fetched.
+fn fetch_newest(key: &Bytes, versions: &Versions) {
+    prefetch_all(key);
+    if let Entry::Put { value, .. } = &versions.newest.entry {
+        prefetch_all(&value[..value.len().min(256)]);
+    }
+}
+
+/// The same records, fetched from memory a little before their turn.
+fn fetched_ahead<'a, R>(records: R) -> impl Iterator<Item = (&'a Bytes, &'a Versions)>
+where
+    R: Iterator<Item = (&'a Bytes, &'a Versions)> + Clone,
+{
+    let mut soon = records.clone().skip(2 * PREFETCHED);
+    let mut sooner = records.clone().skip(PREFETCHED);
+    records.inspect(move |_| {
+        soon.next().inspect(|(_, versions)| prefetch_all(std::slice::from_ref(*versions)));
+        sooner.next().inspect(|(key, versions)| fetch_newest(key, versions));
+    })
+}
+
 /// Makes numbers of keys that order most of them: out of the eight bytes behind what at least half of
 /// all keys begin with.
 struct Heads {
@@ -492,11 +525,11 @@ struct Heads {
 }
 
 impl Heads {
-    fn of(records: &[RwLockReadGuard<'_, Records>]) -> Self {
+    /// For so many records.
+    fn of<'a>(count: usize, slots: impl Iterator<Item = &'a Slot>) -> Self {
         const SAMPLES: usize = 64;
-        let all = || records.iter().flat_map(|records| &records.slots);
-        let step = (records.iter().map(|records| records.slots.len()).sum::<usize>() / SAMPLES).max(1);
-        let mut sample: Vec<&[u8]> = all().step_by(step).map(|slot| &slot.key[..]).collect();
+        let mut sample: Vec<&[u8]> =
+            slots.step_by((count / SAMPLES).max(1)).map(|slot| &slot.key[..]).collect();
         sample.sort_unstable();
         let (Some(low), Some(high)) = (sample.get(sample.len() / 4), sample.get(sample.len() * 3 / 4)) else {
             return Self { shared: Vec::new() };

@@ -19,22 +19,27 @@ pub struct Millpond {
 
 impl Millpond {
     pub fn open(directory: &Path, durability: Durability) -> Result<Self> {
-        let place = directory.join("pool");
-        let location = format!("file://{}", place.display());
-        let durability = Some(match durability {
-            Durability::Sync => millpond::Durability::Sync,
-            Durability::Async => millpond::Durability::Async,
-        });
-        let container = if place.exists() {
-            let options = OpenOptions { durability, ..OpenOptions::default() };
-            Container::open_with(&format!("{location}/bench"), options)?
-        } else {
-            let options = ContainerOptions { durability, ..ContainerOptions::default() };
-            Pool::create(&location, PoolOptions::default())?.create_container(Some("bench"), options)?
-        };
+        let container = container(directory, durability)?;
         let dict = container.open_or_create_dict("bench")?;
-        Ok(Self { container, dict, directory: place })
+        Ok(Self { container, dict, directory: directory.join("pool") })
     }
+}
+
+/// The container of a job, made where there is none.
+pub fn container(directory: &Path, durability: Durability) -> Result<Container> {
+    let place = directory.join("pool");
+    let location = format!("file://{}", place.display());
+    let durability = Some(match durability {
+        Durability::Sync => millpond::Durability::Sync,
+        Durability::Async => millpond::Durability::Async,
+    });
+    Ok(if place.exists() {
+        let options = OpenOptions { durability, ..OpenOptions::default() };
+        Container::open_with(&format!("{location}/bench"), options)?
+    } else {
+        let options = ContainerOptions { durability, ..ContainerOptions::default() };
+        Pool::create(&location, PoolOptions::default())?.create_container(Some("bench"), options)?
+    })
 }
 
 impl Peer for Millpond {

@@ -2,7 +2,7 @@
 
 mod fjall;
 mod heed;
-mod millpond;
+pub mod millpond;
 mod redb;
 mod sqlite;
 

@@ -134,8 +134,13 @@ impl Engine {
             }
         };
         let cache = Arc::new(BlockCache::new(options.cache_bytes));
-        let segments =
-            Arc::new(SegmentPool::new(media.clone(), segments_dir(dir), container, options.space.clone()));
+        let segments = Arc::new(SegmentPool::new(
+            media.clone(),
+            segments_dir(dir),
+            container,
+            options.space.clone(),
+            options.mapped,
+        ));
         // A state of an older generation than any, which the first adoption replaces.
         let blank = Manifest { generation: 0, ..Manifest::new(container) };
         let tail = Arc::new(Tail::new(file.number(), file.header.base));
@@ -194,7 +199,8 @@ fn recover_log(
     options: &EngineOptions,
 ) -> Result<(Manifest, Recovered)> {
     let manifest = Manifest::load(media, dir, container)?;
-    let segments = SegmentPool::new(media.clone(), segments_dir(dir), container, options.space.clone());
+    let segments =
+        SegmentPool::new(media.clone(), segments_dir(dir), container, options.space.clone(), options.mapped);
     let mut segments_intact = |extents: &[millpond_core::Extent]| {
         extents.iter().all(|extent| {
             segments.reader(extent.segment).is_ok_and(|reader| {

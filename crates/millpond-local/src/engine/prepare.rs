@@ -239,8 +239,12 @@ impl Engine {
         if let Some(bulk) = &bulk {
             bulk.encode(&mut buffers.payload);
         }
-        for write in &commit.writes {
-            let newest = with_key(write.key, |key| state.newest(key))?;
+        let found = commit.found.iter().copied().chain(std::iter::repeat(None));
+        for (write, found) in std::iter::zip(&commit.writes, found) {
+            let newest = with_key(write.key, |key| match (commit.seen, found) {
+                (Some(seen), Some(found)) => Ok(state.newer_than(key, seen)?.unwrap_or(found.into())),
+                _ => state.newest(key),
+            })?;
             let (kind, op) = match write.op {
                 Op::Put { value, extents } => (Kind::Put, LogOpRef::Put { value, extents }),
                 Op::Delete => (Kind::Delete, LogOpRef::Delete),

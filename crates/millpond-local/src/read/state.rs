@@ -68,6 +68,13 @@ pub(crate) struct Newest {
     pub(crate) bulk_bytes: u64,
 }
 
+impl From<millpond_core::Found> for Newest {
+    /// What somebody found in an older state, of which the epoch doesn't matter.
+    fn from(found: millpond_core::Found) -> Self {
+        Self { epoch: Epoch::ZERO, exists: found.exists, bulk_bytes: found.bulk_bytes }
+    }
+}
+
 impl Newest {
     fn of(epoch: Epoch, entry: &Entry) -> Self {
         match entry {

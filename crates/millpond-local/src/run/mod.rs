@@ -47,7 +47,7 @@ pub(crate) use writer::{RunSummary, RunWriter};
 
 use crate::{identity::FileKind, log::LogPlace};
 
-static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 3, name: "sorted run" };
+static KIND: FileKind = FileKind { magic: *b"MPRUN\r\n\x1A", version: 3, oldest: 3, name: "sorted run" };
 
 /// The number of a run in its container, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

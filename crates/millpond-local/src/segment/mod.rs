@@ -11,6 +11,7 @@
 //! | frames |   any | see `frame`; a value is full frames and, at its end, a rest   |
 
 mod frame;
+mod mapped;
 mod reader;
 mod rewrite;
 #[cfg(test)]
@@ -26,7 +27,7 @@ pub(crate) use writer::SegmentFile;
 
 use crate::identity::FileKind;
 
-static KIND: FileKind = FileKind { magic: *b"MPSEG\r\n\x1A", version: 1, name: "segment" };
+static KIND: FileKind = FileKind { magic: *b"MPSEG\r\n\x1A", version: 2, oldest: 1, name: "segment" };
 
 /// The name of a segment's file.
 pub(crate) fn file_name(id: SegmentId) -> String {
@@ -38,14 +39,16 @@ pub(crate) fn file_name(id: SegmentId) -> String {
 pub(crate) fn fuzz(bytes: &[u8]) {
     let identity =
         crate::identity::Identity::new(&KIND, std::path::Path::new("a segment"), uuid::Uuid::from_u128(1), 1);
-    let _ = frame::payload(bytes, &identity, 48);
     let sealed = [&identity.checksum(48, bytes).to_le_bytes()[..], bytes].concat();
-    if let Ok(payload) = frame::payload(&sealed, &identity, 48) {
-        let mut again = Vec::new();
-        frame::begin(&mut again);
-        again.extend_from_slice(payload);
-        frame::end(&mut again, &identity, 48);
-        assert_eq!(frame::payload(&again, &identity, 48).ok(), Some(payload));
+    for format in [&frame::LONG_FRAMES, &frame::CURRENT] {
+        let _ = format.payload(bytes, &identity, 48);
+        if let Ok(payload) = format.payload(&sealed, &identity, 48) {
+            let mut again = Vec::new();
+            format.begin(&mut again);
+            again.extend_from_slice(payload);
+            format.end(&mut again, &identity, 48);
+            assert_eq!(format.payload(&again, &identity, 48).ok(), Some(payload));
+        }
     }
 }
 
@@ -55,9 +58,9 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
     let identity =
         crate::identity::Identity::new(&KIND, std::path::Path::new("a segment"), uuid::Uuid::from_u128(1), 1);
     let mut frame = Vec::new();
-    frame::begin(&mut frame);
+    frame::LONG_FRAMES.begin(&mut frame);
     frame.extend_from_slice(b"the bytes of a value");
-    frame::end(&mut frame, &identity, 48);
-    // With its checksum, and without.
+    frame::LONG_FRAMES.end(&mut frame, &identity, 48);
+    // With its checksum, and without: the latter is a payload of the current format, too.
     vec![frame.clone(), frame.split_off(8)]
 }

@@ -7,16 +7,17 @@ use uuid::Uuid;
 
 use super::{
     KIND,
-    frame::{self, FRAME_BYTES, STRIDE},
+    frame::{CURRENT, Format},
+    mapped::{MAPPED_BYTES_MIN, MappedSegment},
 };
 use crate::{
     identity::{HEADER_BYTES, Identity},
     media::{File, FileExt, Media, OpenMode},
 };
 
-/// Frames that are read at once.
-pub(super) const READ_FRAMES: usize = 15;
 const PAGE_BYTES: usize = 4096;
+/// Bytes that are read in one piece, at most.
+pub(super) const READ_BYTES_MAX: u64 = (1 << 20) - PAGE_BYTES as u64;
 
 thread_local! {
     /// Where a thread reads frames to; 1 MiB at most.
@@ -29,6 +30,9 @@ pub(crate) struct SegmentReader {
     pub(super) file: Arc<dyn File>,
     id: SegmentId,
     pub(super) identity: Identity,
+    pub(super) format: &'static Format,
+    /// None where all is read from the file.
+    pub(super) mapped: Option<MappedSegment>,
 }
 
 /// Frames of a value that lie one behind the other.
@@ -37,7 +41,7 @@ pub(super) struct Frames {
     /// Where the first one begins in the file.
     pub(super) offset: u64,
     /// Bytes of all payloads; every frame but the last is full.
-    payload: usize,
+    pub(super) payload: usize,
 }
 
 impl SegmentReader {
@@ -49,9 +53,14 @@ impl SegmentReader {
     pub(crate) fn open(media: &Arc<dyn Media>, path: &Path, id: SegmentId, container: Uuid) -> Result<Self> {
         let identity = Identity::new(&KIND, path, container, id.0);
         let file = media.open(path, OpenMode::Read).map_err(|error| identity.io("open", error))?;
-        let reader = Self { file, id, identity };
-        reader.check_header()?;
-        Ok(reader)
+        let format = check_header(&*file, &identity)?;
+        Ok(Self { file, id, identity, format, mapped: None })
+    }
+
+    /// One that reads out of the file as memory where that is faster.
+    pub(crate) fn mapped(self) -> Self {
+        let mapped = (*self.format == CURRENT).then(|| MappedSegment::new(self.file.clone()));
+        Self { mapped, ..self }
     }
 
     /// Fills `into` with the bytes of `extent` from `offset` on. Only the frames that hold them are
@@ -74,12 +83,17 @@ impl SegmentReader {
                 ),
             ));
         }
+        if into.len() >= MAPPED_BYTES_MIN && self.read_mapped(extent, offset, into) {
+            return Ok(());
+        }
+        let frame_bytes = self.format.frame_bytes;
+        let frames_max = READ_BYTES_MAX as usize / self.format.stride();
         let mut scratch = SCRATCH.take();
         let mut position = offset;
         let mut result = Ok(());
         while !into.is_empty() && result.is_ok() {
-            let skipped = (position % FRAME_BYTES as u64) as usize;
-            let wanted = into.len().min(READ_FRAMES * FRAME_BYTES - skipped);
+            let skipped = (position % frame_bytes as u64) as usize;
+            let wanted = into.len().min(frames_max * frame_bytes - skipped);
             let (part, rest) = into.split_at_mut(wanted);
             result = self
                 .frames(extent, position, wanted)
@@ -101,19 +115,24 @@ impl SegmentReader {
     }
 
     pub(super) fn check_header(&self) -> Result<()> {
-        let mut header = [0; HEADER_BYTES];
-        self.file.read_exact_at(&mut header, 0).map_err(|error| self.failed(0, error))?;
-        self.identity.check_header(&header)
+        check_header(&*self.file, &self.identity).map(drop)
+    }
+
+    /// Bytes in the file of a value of `length` bytes, with its frames.
+    pub(super) fn stored_bytes(&self, length: u64) -> u64 {
+        let frames = length.div_ceil(self.format.frame_bytes as u64);
+        length + frames * self.format.head_bytes as u64
     }
 
     /// The frames that hold `length` bytes of a value from `position` on.
     pub(super) fn frames(&self, extent: &Extent, position: u64, length: usize) -> Result<Frames> {
-        let first = position / FRAME_BYTES as u64;
-        let start = first * FRAME_BYTES as u64;
-        let end = (position + length as u64).checked_next_multiple_of(FRAME_BYTES as u64);
+        let (frame_bytes, stride) = (self.format.frame_bytes as u64, self.format.stride() as u64);
+        let first = position / frame_bytes;
+        let start = first * frame_bytes;
+        let end = (position + length as u64).checked_next_multiple_of(frame_bytes);
         let end = end.unwrap_or(u64::MAX).min(extent.length);
-        let offset = first.checked_mul(STRIDE as u64).and_then(|ahead| ahead.checked_add(extent.offset));
-        let offset = offset.filter(|offset| offset.checked_add((READ_FRAMES * STRIDE) as u64).is_some());
+        let offset = first.checked_mul(stride).and_then(|ahead| ahead.checked_add(extent.offset));
+        let offset = offset.filter(|offset| offset.checked_add(READ_BYTES_MAX).is_some());
         let offset = offset.ok_or_else(|| {
             self.identity.corrupt(extent.offset, "a value reaches further than a file can be long")
         })?;
@@ -128,12 +147,15 @@ impl SegmentReader {
         mut into: &mut [u8],
         scratch: &mut Vec<u8>,
     ) -> Result<()> {
-        let count = frames.payload.div_ceil(FRAME_BYTES);
-        let bytes = page_aligned(scratch, frames.payload + frame::length(0) * count);
+        let stored = self.stored_bytes(frames.payload as u64);
+        let bytes = page_aligned(scratch, stored as usize);
         self.file.read_exact_at(bytes, frames.offset).map_err(|error| self.failed(frames.offset, error))?;
-        for (number, framed) in bytes.chunks(STRIDE).enumerate() {
-            let offset = frames.offset + (number * STRIDE) as u64;
-            let payload = frame::payload(framed, &self.identity, offset)
+        let stride = self.format.stride();
+        for (number, framed) in bytes.chunks(stride).enumerate() {
+            let offset = frames.offset + (number * stride) as u64;
+            let payload = self
+                .format
+                .payload(framed, &self.identity, offset)
                 .map_err(|what| self.identity.corrupt(offset, what))?;
             let payload = &payload[skipped.min(payload.len())..];
             let (part, rest) = into.split_at_mut(payload.len().min(into.len()));
@@ -145,11 +167,22 @@ impl SegmentReader {
     }
 
     pub(super) fn failed(&self, offset: u64, error: io::Error) -> Error {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.identity.corrupt(offset, "the segment is cut off");
-        }
-        self.identity.io(format_args!("read byte {offset} of"), error)
+        failed(&self.identity, offset, error)
     }
+}
+
+/// Checks the header of a segment, which says how its frames are made.
+fn check_header(file: &dyn File, identity: &Identity) -> Result<&'static Format> {
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, 0).map_err(|error| failed(identity, 0, error))?;
+    identity.check_header(&header).map(Format::of)
+}
+
+fn failed(identity: &Identity, offset: u64, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return identity.corrupt(offset, "the segment is cut off");
+    }
+    identity.io(format_args!("read byte {offset} of"), error)
 }
 
 /// The first `length` bytes of `scratch` from a page's start on: the kernel copies to a place some
@@ -161,5 +194,3 @@ pub(super) fn page_aligned(scratch: &mut Vec<u8>, length: usize) -> &mut [u8] {
     let start = scratch.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
     &mut scratch[start..start + length]
 }
-
-const _: () = assert!(READ_FRAMES * STRIDE + PAGE_BYTES <= 1 << 20);

@@ -9,10 +9,7 @@ use std::{path::Path, sync::Arc};
 use millpond_core::{Error, ErrorKind, Extent, Result, SegmentId};
 use uuid::Uuid;
 
-use super::{
-    SegmentReader,
-    frame::{self, FRAME_BYTES},
-};
+use super::SegmentReader;
 use crate::{
     identity::HEADER_BYTES,
     media::{FileExt, Media, OpenMode},
@@ -41,7 +38,7 @@ pub(crate) fn write_again(
             format!("segment {}, offset {}: {}", path.display(), damage.offset, damage.what),
         ));
     }
-    let parts = extents.iter().map(|extent| (extent.offset, stored_bytes(extent.length)));
+    let parts = extents.iter().map(|extent| (extent.offset, reader.stored_bytes(extent.length)));
     let rewrite = || {
         let file = media.open(path, OpenMode::Write)?;
         for (mut offset, length) in std::iter::once((0, HEADER_BYTES as u64)).chain(parts) {
@@ -56,10 +53,4 @@ pub(crate) fn write_again(
         file.sync()
     };
     rewrite().map_err(|error| Error::io(format!("writing segment {} again", path.display()), error))
-}
-
-/// Bytes in the file of a value of `length` bytes, with its frames.
-fn stored_bytes(length: u64) -> u64 {
-    let frames = length.div_ceil(FRAME_BYTES as u64);
-    length + frames * frame::length(0) as u64
 }

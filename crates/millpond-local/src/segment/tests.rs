@@ -13,7 +13,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{SegmentFile, SegmentReader, file_name, frame::FRAME_BYTES};
+use super::{
+    SegmentFile, SegmentReader, file_name,
+    frame::{CURRENT, LONG_FRAMES},
+};
 use crate::{
     media::{Media, SystemMedia},
     sick_media::SickMedia,
@@ -21,6 +24,8 @@ use crate::{
 
 const CONTAINER: Uuid = Uuid::from_u128(0x0DE1);
 const ID: SegmentId = SegmentId(0x5E6);
+
+const FRAME_BYTES: usize = 4 << 10;
 
 /// A directory with one segment in it.
 struct Place {
@@ -75,7 +80,7 @@ fn lengths() -> impl Strategy<Value = usize> {
         4 => 0..3000usize,
         2 => 0..4 * FRAME_BYTES,
         1 => (0..5usize, 0..3usize).prop_map(|(frames, more)| (frames * FRAME_BYTES + more).saturating_sub(1)),
-        1 => 15 * FRAME_BYTES..33 * FRAME_BYTES,
+        1 => 240 * FRAME_BYTES..600 * FRAME_BYTES,
     ]
 }
 
@@ -86,10 +91,15 @@ proptest! {
     fn every_part_of_every_value_comes_back(
         values in prop::collection::vec((lengths(), 1..200_000usize, any::<bool>()), 1..6),
         parts in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 12),
+        is_old in any::<bool>(),
+        is_mapped in any::<bool>(),
     ) {
         let place = Place::new();
-        let mut segment = place.create();
+        let format = if is_old { &LONG_FRAMES } else { &CURRENT };
+        let segment = SegmentFile::create_as(format, &place.media, &place.path, ID, CONTAINER);
+        let mut segment = segment.expect("a segment");
         let reader = place.open().expect("a reader");
+        let reader = if is_mapped { reader.mapped() } else { reader };
         let mut written: Vec<(Vec<u8>, Extent)> = Vec::new();
         for (number, (length, piece, abandoned)) in values.into_iter().enumerate() {
             let value = value(length, number as u64);
@@ -115,6 +125,14 @@ proptest! {
         }
         let extents: Vec<_> = written.iter().map(|(_, extent)| *extent).collect();
         prop_assert_eq!(damages(&reader, &extents), Vec::<u64>::new());
+        if let Some((_, extent)) = written.last() {
+            // The last byte of the last value, whatever frame it is in.
+            let last = fs::read(&place.path).expect("the file")[segment.length() as usize - 1];
+            place.overwrite(segment.length() as usize - 1, &[!last]);
+            prop_assert_eq!(damages(&reader, &[*extent]).len(), 1);
+            let read = read(&reader, extent, extent.length as usize - 1, 1);
+            prop_assert_eq!(read.expect_err("it is damaged").kind(), ErrorKind::Corrupt);
+        }
     }
 }
 
@@ -160,8 +178,8 @@ fn damage_in_one_frame_leaves_the_others_readable() {
     let mut segment = place.create();
     let value = value(5 * FRAME_BYTES / 2, 1);
     let extent = write(&mut segment, &value, 100_000).expect("an extent");
-    let second = extent.offset as usize + 16 + FRAME_BYTES;
-    place.overwrite(second + 1000, &[value[1000 + FRAME_BYTES - 16] ^ 1]);
+    let second = extent.offset as usize + 8 + FRAME_BYTES;
+    place.overwrite(second + 1000, &[value[1000 + FRAME_BYTES - 8] ^ 1]);
     let reader = place.open().expect("a reader");
     assert_eq!(read(&reader, &extent, 0, FRAME_BYTES).expect("the first"), &value[..FRAME_BYTES]);
     assert_eq!(
@@ -201,6 +219,49 @@ fn a_value_that_is_cut_off_is_damage() {
             place.overwrite(0, &intact);
         }
     }
+}
+
+#[test]
+fn long_values_are_read_out_of_memory_and_verified_each_time() {
+    let place = Place::new();
+    let mut segment = place.create();
+    let values = [value(3 << 20, 1), value(2 << 20, 2)];
+    let extents = values.each_ref().map(|value| write(&mut segment, value, 1 << 20).expect("an extent"));
+    let reader = place.open().expect("a reader").mapped();
+    let whole = |number: usize| {
+        let mut into = vec![0; values[number].len()];
+        let is_mapped = reader.read_mapped(&extents[number], 0, &mut into);
+        assert!(!is_mapped || into == values[number], "other bytes than were written");
+        is_mapped
+    };
+    assert!(!whole(0), "what was never read comes from the file");
+    assert!(whole(0));
+    for (offset, length) in [(0, 70_000), (1, 70_000), (4095, 1 << 20), ((3 << 20) - 65_536, 65_536)] {
+        let mut into = vec![0; length];
+        assert!(reader.read_mapped(&extents[0], offset as u64, &mut into));
+        assert_eq!(into, &values[0][offset..offset + length]);
+    }
+
+    // Damaged after it was read and verified.
+    let at = extents[0].offset as usize + (1 << 20);
+    let intact = fs::read(&place.path).expect("the file");
+    place.overwrite(at, &[!intact[at]]);
+    assert!(!whole(0));
+    let error = read(&reader, &extents[0], 0, values[0].len()).expect_err("it is damaged");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    place.overwrite(at, &intact[at..=at]);
+    assert!(whole(0));
+
+    // Cut off while it is mapped: an error, and what is left is read.
+    let file = fs::OpenOptions::new().write(true).open(&place.path).expect("the file");
+    file.set_len(extents[1].offset).expect("cut");
+    let error = read(&reader, &extents[1], 0, values[1].len()).expect_err("it is cut off");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(!whole(1));
+    assert_eq!(read(&reader, &extents[0], 0, values[0].len()).expect("it is whole"), values[0]);
+    place.overwrite(0, &intact);
+    assert_eq!(read(&reader, &extents[1], 0, values[1].len()).expect("it is back"), values[1]);
+    assert!(whole(1));
 }
 
 #[test]
@@ -258,7 +319,7 @@ fn a_full_disk_loses_the_value_and_not_the_segment() {
     let reader = place.open().expect("a reader");
     let first = write(&mut segment, b"the first", 4).expect("an extent");
     full(true);
-    let lost = segment.append(&value(20 * FRAME_BYTES, 1)).expect_err("the disk is full");
+    let lost = segment.append(&value(200 * FRAME_BYTES, 1)).expect_err("the disk is full");
     assert_eq!(lost.kind(), ErrorKind::NoSpace);
     full(false);
     assert_eq!(segment.append(b"its end").expect_err("its beginning is lost").kind(), ErrorKind::Io);

@@ -5,14 +5,9 @@ use std::ops::Range;
 
 use millpond_core::{Damage, Extent, Result};
 
-use super::{
-    frame::{self, FRAME_BYTES},
-    reader::{READ_FRAMES, SegmentReader, page_aligned},
-};
+use super::reader::{READ_BYTES_MAX, SegmentReader, page_aligned};
 use crate::{identity::HEADER_BYTES, media::FileExt};
 
-/// Bytes that are read in one piece, at most.
-const PIECE_BYTES: u64 = (READ_FRAMES * frame::STRIDE) as u64;
 /// Bytes of nobody that are read rather than asked for what is behind them.
 const GAP_BYTES_MAX: u64 = 16 << 10;
 
@@ -39,7 +34,7 @@ impl Piece {
         self.frames.is_empty()
             || (place.start >= self.place.end
                 && place.start - self.place.end <= GAP_BYTES_MAX
-                && place.end - self.place.start <= PIECE_BYTES)
+                && place.end - self.place.start <= READ_BYTES_MAX)
     }
 
     fn push(&mut self, framed: Framed) {
@@ -86,7 +81,7 @@ impl SegmentReader {
         for extent in extents {
             let mut position = 0;
             while position < extent.length {
-                let length = (extent.length - position).min(FRAME_BYTES as u64);
+                let length = (extent.length - position).min(self.format.frame_bytes as u64);
                 let bytes = position..position + length;
                 let rest = Some((*extent, position..extent.length));
                 let frames = match self.frames(extent, position, length as usize) {
@@ -96,7 +91,7 @@ impl SegmentReader {
                         break;
                     }
                 };
-                let place = frames.offset..frames.offset + frame::length(length as usize) as u64;
+                let place = frames.offset..frames.offset + self.format.length(length as usize) as u64;
                 // What is missing is one damage, however many frames that would be.
                 if place.end > file_length {
                     let offset = place.start.min(file_length);
@@ -131,7 +126,8 @@ impl SegmentReader {
             let frame = &mut bytes[here];
             let again = if is_read { Ok(()) } else { self.file.read_exact_at(frame, framed.place.start) };
             let verified = again.map_err(|error| self.failed(framed.place.start, error)).and_then(|()| {
-                frame::payload(frame, &self.identity, framed.place.start)
+                self.format
+                    .payload(frame, &self.identity, framed.place.start)
                     .map_err(|what| self.identity.corrupt(framed.place.start, what))
             });
             if let Err(error) = verified {

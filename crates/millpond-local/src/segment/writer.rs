@@ -7,15 +7,15 @@ use uuid::Uuid;
 
 use super::{
     KIND,
-    frame::{self, FRAME_BYTES, STRIDE},
+    frame::{self, Format},
 };
 use crate::{
     identity::{HEADER_BYTES, Identity},
     media::{File, FileExt, Media, OpenMode},
 };
 
-/// Frames collected before they are written to the file.
-const BUFFER_FRAMES: usize = 8;
+/// Bytes of frames collected before they are written to the file, about.
+const BUFFER_BYTES: usize = 512 << 10;
 
 /// A segment that is being written.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct SegmentFile {
     file: Arc<dyn File>,
     id: SegmentId,
     identity: Identity,
+    format: &'static Format,
     /// What the file holds.
     written: u64,
     /// Frames that come next in the file; the last one, at `frame_at`, is not ended.
@@ -53,11 +54,24 @@ impl SegmentFile {
         id: SegmentId,
         container: Uuid,
     ) -> Result<Self> {
+        Self::create_as(&frame::CURRENT, media, path, id, container)
+    }
+
+    /// The same in any format.
+    pub(super) fn create_as(
+        format: &'static Format,
+        media: &Arc<dyn Media>,
+        path: &Path,
+        id: SegmentId,
+        container: Uuid,
+    ) -> Result<Self> {
         let identity = Identity::new(&KIND, path, container, id.0);
         let file = media.open(path, OpenMode::Create).map_err(|error| identity.io("create", error))?;
-        file.write_all_at(&identity.header(), 0).map_err(|error| identity.io("write", error))?;
+        file.write_all_at(&identity.header_of(format.version()), 0)
+            .map_err(|error| identity.io("write", error))?;
         let written = HEADER_BYTES as u64;
-        Ok(Self { file, id, identity, written, buffer: Vec::new(), frame_at: 0, value: Value::None })
+        let value = Value::None;
+        Ok(Self { file, id, identity, format, written, buffer: Vec::new(), frame_at: 0, value })
     }
 
     /// Adds bytes to the value that is being written.
@@ -74,18 +88,18 @@ impl SegmentFile {
             Value::Begun { length, .. } => *length += bytes.len() as u64,
             Value::None => {
                 self.value = Value::Begun { offset: self.written, length: bytes.len() as u64 };
-                frame::begin(&mut self.buffer);
+                self.format.begin(&mut self.buffer);
             }
         }
         while !bytes.is_empty() {
-            let room = frame::length(FRAME_BYTES) - (self.buffer.len() - self.frame_at);
+            let room = self.format.stride() - (self.buffer.len() - self.frame_at);
             // The next frame is begun only when there is something to put into it.
             if room == 0 {
                 self.end_frame();
-                if self.buffer.len() >= BUFFER_FRAMES * STRIDE {
+                if self.buffer.len() >= BUFFER_BYTES {
                     self.write()?;
                 }
-                frame::begin(&mut self.buffer);
+                self.format.begin(&mut self.buffer);
                 continue;
             }
             let (head, rest) = bytes.split_at(room.min(bytes.len()));
@@ -155,7 +169,7 @@ impl SegmentFile {
 
     fn end_frame(&mut self) {
         let offset = self.written + self.frame_at as u64;
-        frame::end(&mut self.buffer[self.frame_at..], &self.identity, offset);
+        self.format.end(&mut self.buffer[self.frame_at..], &self.identity, offset);
         self.frame_at = self.buffer.len();
     }
 

@@ -101,6 +101,7 @@ impl Container {
             writes: undone.writes()?,
             durability: self.durability(),
             seen: Some(since),
+            ..Commit::default()
         };
         if planted(Bug::TearRollbacks) {
             let rest = commit.writes.split_off(commit.writes.len() / 2);

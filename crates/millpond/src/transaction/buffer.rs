@@ -353,6 +353,11 @@ impl Buffer {
         self.chunks.is_empty()
     }
 
+    /// The keys of all changes in memory, in their order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.slots.keys().map(Vec::as_slice)
+    }
+
     /// All changes in memory, as a commit writes them, in the order of their keys.
     pub(super) fn writes(&self) -> impl Iterator<Item = Write<'_>> {
         self.slots.iter().map(|(key, slot)| self.as_write(key, slot.partition, slot.tally, &slot.newest))

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use millpond_core::{Direction, Epoch, Key, KeyRange, Precondition};
+use millpond_core::{Direction, Epoch, Found, Key, KeyRange, Precondition, Record};
 
 /// Keys that are remembered one by one, in all.
 const KEYS_MAX: usize = 1 << 16;
@@ -91,6 +91,7 @@ struct Point {
     /// Bytes of the key that are its partition.
     partition: usize,
     version: Epoch,
+    found: Found,
 }
 
 /// See the module.
@@ -102,17 +103,24 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Notes that a key was found in this version; zero if it wasn't there.
-    pub(super) fn point(&mut self, key: Key<'_>, version: Epoch) {
+    /// Notes what a key was found to be.
+    pub(super) fn point(&mut self, key: Key<'_>, record: Option<&Record>) {
         if self.points.len() >= KEYS_MAX {
             self.coarsen();
         }
-        self.points.insert(key.concat(), Point { partition: key.partition.len(), version });
+        let version = record.map_or(Epoch::ZERO, |record| record.version);
+        let point = Point { partition: key.partition.len(), version, found: Found::of(record) };
+        self.points.insert(key.concat(), point);
     }
 
-    /// In which version a key was found, if it was asked for one by one.
+    /// In which version a key was found, zero if it wasn't there, if it was asked for one by one.
     pub(super) fn version_of(&self, key: &[u8]) -> Option<Epoch> {
         self.points.get(key).map(|point| point.version)
+    }
+
+    /// What a key was found to be, if it was asked for one by one.
+    pub(super) fn found(&self, key: &[u8]) -> Option<Found> {
+        self.points.get(key).map(|point| point.found)
     }
 
     /// Notes a scan, as far as it gets.
@@ -249,7 +257,7 @@ mod tests {
         let mut reads = Reads::default();
         let count = 2 * KEYS_MAX as u32 + 10;
         for number in 0..count {
-            reads.point(Key::new(&[number as u8 % 3], &number.to_be_bytes()), Epoch(1));
+            reads.point(Key::new(&[number as u8 % 3], &number.to_be_bytes()), None);
         }
         assert!(reads.points.len() <= KEYS_MAX && reads.ranges.len() <= 3);
         let conditions = reads.preconditions(Epoch(5));

@@ -217,7 +217,7 @@ impl State {
         if inner.base.is_none() {
             return Err(ended());
         }
-        inner.reads.point(key, found.map_or(Epoch::ZERO, |record| record.version));
+        inner.reads.point(key, found);
         Ok(())
     }
 
@@ -272,17 +272,16 @@ impl State {
     /// again in the state before.
     fn version(&self, view: &TransactionView, key: Key<'_>) -> Result<Epoch> {
         let inner = self.lock();
-        let known =
-            key.with_concat(
-                |whole| {
-                    if inner.buffer.concerns(whole) { None } else { inner.reads.version_of(whole) }
-                },
-            );
+        let known = key.with_concat(|whole| {
+            if inner.buffer.concerns(whole) { None } else { Some(inner.reads.version_of(whole)) }
+        });
         drop(inner);
-        match known {
-            Some(version) => Ok(version),
-            None => Ok(view.get(key)?.map_or(Epoch::ZERO, |record| record.version)),
-        }
+        let record = match known {
+            Some(Some(version)) => return Ok(version),
+            Some(None) => view.base_get(key)?,
+            None => view.get(key)?,
+        };
+        Ok(record.map_or(Epoch::ZERO, |record| record.version))
     }
 
     fn holds(&self, view: &TransactionView, precondition: &Precondition<'_>) -> Result<bool> {
@@ -320,6 +319,8 @@ impl State {
             self.writers.abandon();
             return Ok(base.epoch());
         }
+        // Before the preconditions, which borrow what was read.
+        let found = buffer.keys().map(|key| reads.found(key)).collect();
         let mut commit = Commit {
             preconditions: reads.preconditions(self.epoch),
             durability: self.durability,
@@ -336,6 +337,7 @@ impl State {
         let mut destroys = false;
         let outcome = if buffer.is_in_memory() {
             commit.writes = buffer.writes().collect();
+            commit.found = found;
             destroys = commit.writes.iter().any(is_reap);
             if planted(Bug::TearCommits) && commit.writes.len() > 1 {
                 let rest = commit.writes.split_off(commit.writes.len() / 2);

@@ -71,7 +71,9 @@ impl TransactionView {
         (sum != 0).then(|| counter(Epoch(OWN_WRITES | number), sum))
     }
 
-    fn base_get(&self, key: Key<'_>) -> Result<Option<Record>> {
+    /// The record of a key in the state before, which is noted; for one that the transaction's writes
+    /// don't concern, that is what it sees.
+    pub(super) fn base_get(&self, key: Key<'_>) -> Result<Option<Record>> {
         let record = self.base.get(key)?;
         self.state.note_point(key, record.as_ref())?;
         Ok(record)

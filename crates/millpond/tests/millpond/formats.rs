@@ -1,8 +1,9 @@
 //! What an earlier version wrote stays readable: `tests/fixtures` holds a pool of each released
 //! format, and of the one that is to be released.
 //!
-//! A format that changes before its release replaces its fixture: run this with
-//! `MILLPOND_WRITE_FIXTURES=1`. After a release the fixture stays, and gets a sibling.
+//! A format that changes before its release replaces its fixture, or leaves it there under another name
+//! where it is still read: run this with `MILLPOND_WRITE_FIXTURES=1`. After a release the fixture
+//! stays, and gets a sibling.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,8 @@ use millpond::{Container, ContainerOptions, Durability, Pool, PoolOptions};
 
 use crate::attacks::{copy_dir, files_in};
 
-const FIXTURES: [&str; 1] = ["0.1.0"];
+/// The one of today, and one with segments of format 1.
+const FIXTURES: [&str; 2] = [env!("CARGO_PKG_VERSION"), "0.1.0-segment-1"];
 
 fn fixture(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version)
