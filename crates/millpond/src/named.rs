@@ -119,6 +119,7 @@ impl Named {
                 writes: writes.to_vec(),
                 durability: self.container.durability(),
                 seen,
+                ..Commit::default()
             };
             match self.container.commit_whole(&commit)? {
                 Outcome::Committed { existed, .. } => return Ok(Applied::Done(existed)),
