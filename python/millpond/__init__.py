@@ -1,8 +1,8 @@
 """Millpond: an object store in a directory.
 
 A *pool* is a quota of space that *containers* share; a container is a store of its own; in it are
-*dictionaries*, persistent mappings of bytes to bytes, *objects* of values and records under two keys, and
-*arrays* of cells::
+*dictionaries*, persistent mappings of bytes to bytes, *objects* of values and records under two keys,
+*arrays* of cells, and stores of immutable *blobs*::
 
     import millpond
 
@@ -21,6 +21,8 @@ from collections.abc import MutableMapping
 
 from . import errors
 from ._info import (
+    BlobMeta,
+    BlobsStatus,
     CheckReport,
     ContainerInfo,
     ContainerSummary,
@@ -29,15 +31,21 @@ from ._info import (
     LastScrub,
     Metrics,
     Operations,
+    Optimized,
     PoolInfo,
     PoolSummary,
     ScrubReport,
     Snapshot,
     Statistics,
+    Validated,
 )
 from ._millpond import (
     Array,
     ArrayStat,
+    BlobExtractions,
+    BlobIds,
+    BlobInsertions,
+    Blobs,
     Change,
     Container,
     Dict,
@@ -92,6 +100,12 @@ __all__ = [
     "Array",
     "ArrayStat",
     "Attributes",
+    "BlobExtractions",
+    "BlobIds",
+    "BlobInsertions",
+    "BlobMeta",
+    "Blobs",
+    "BlobsStatus",
     "BusyError",
     "Change",
     "CheckReport",
@@ -134,6 +148,7 @@ __all__ = [
     "ObjectIds",
     "ObjectKeys",
     "Operations",
+    "Optimized",
     "PermissionDeniedError",
     "PoisonedError",
     "Pool",
@@ -146,6 +161,7 @@ __all__ = [
     "Snapshots",
     "Statistics",
     "Transaction",
+    "Validated",
     "ValueReader",
     "ValueTooLongError",
     "ValueWriter",

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 __all__ = [
+    "BlobMeta",
+    "BlobsStatus",
     "CheckReport",
     "ContainerInfo",
     "ContainerSummary",
@@ -20,11 +22,13 @@ __all__ = [
     "LastScrub",
     "Metrics",
     "Operations",
+    "Optimized",
     "PoolInfo",
     "PoolSummary",
     "ScrubReport",
     "Snapshot",
     "Statistics",
+    "Validated",
 ]
 
 _T = TypeVar("_T")
@@ -86,6 +90,53 @@ class Statistics:
     runs: int
     segments: int
     processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobMeta:
+    """What is known of a blob: its id, the bytes that it has, those that it takes, how it is compressed
+    (``"none"``, ``"zlib"`` or ``"zstd"``), and what was noted about it."""
+
+    id: str
+    raw_size: int
+    size: int
+    codec: str
+    note: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobsStatus:
+    """How many blobs a store holds, the bytes that they have, and those that they take."""
+
+    count: int
+    raw_size: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """What an optimization did: blobs that it looked at, those that it stored anew, and the bytes that all
+    of them took before and take now."""
+
+    examined: int
+    changed: int
+    size_before: int
+    size_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What a validation found: blobs and stored bytes that it read, each invalid blob with what is wrong
+    with it, and places of the index that can't be read."""
+
+    count: int
+    bytes: int
+    invalid: dict[str, str]
+    unreadable: list[str]
+
+    def is_valid(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.invalid and not self.unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +338,19 @@ def _scrub_report(item: dict[str, Any]) -> ScrubReport:
 def _damage(item: dict[str, Any]) -> Damage:
     extent = item["extent"]
     return _record(Damage, {**item, "extent": extent and tuple(extent)})
+
+
+def blobs_status(text: str) -> BlobsStatus:
+    return _record(BlobsStatus, json.loads(text))
+
+
+def optimized(text: str) -> Optimized:
+    return _record(Optimized, json.loads(text))
+
+
+def validated(text: str) -> Validated:
+    item = json.loads(text)
+    return _record(Validated, {**item, "invalid": dict(item["invalid"])})
 
 
 def snapshot(text: str) -> Snapshot:

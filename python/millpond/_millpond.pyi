@@ -11,22 +11,30 @@ from uuid import UUID
 from typing_extensions import Buffer, TypeVar
 
 from ._info import (
+    BlobMeta,
+    BlobsStatus,
     CheckReport,
     ContainerInfo,
     ContainerSummary,
     Metrics,
+    Optimized,
     PoolInfo,
     PoolSummary,
     ScrubReport,
     Snapshot,
+    Validated,
 )
-from ._streams import ValueReader, ValueWriter
+from ._streams import BinaryReader, BinaryWriter, ValueReader, ValueWriter
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
 from ._watch import Watch
 
 __all__ = [
     "Array",
     "ArrayStat",
+    "BlobExtractions",
+    "BlobIds",
+    "BlobInsertions",
+    "Blobs",
     "Change",
     "Container",
     "Dict",
@@ -58,6 +66,8 @@ _A = TypeVar("_A", bound=str | Buffer | int)
 _B = TypeVar("_B", bound=str | Buffer | int)
 _Records: TypeAlias = tuple[int, int] | range
 _Ranges: TypeAlias = _Records | Iterable[_Records]
+
+_BlobSource: TypeAlias = Buffer | BinaryReader | PathLike[str] | PathLike[bytes]
 _Extent: TypeAlias = tuple[int, Buffer] | tuple[int, Buffer, int]
 _Presence: TypeAlias = Literal["missing", "exists"]
 _KeyKind: TypeAlias = Literal["hashed", "integer", "lexical"]
@@ -315,6 +325,51 @@ class Container:
     @property
     def durability(self) -> Literal["sync", "async"]:
         """When a change through this handle counts as done."""
+
+    def blobs(self, name: str = "blobs") -> Blobs:
+        """A store of blobs of the container.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    def create_blobs(
+        self,
+        name: str = "blobs",
+        *,
+        hash_type: Literal["sha256", "sha1", "blake3"] = "sha256",
+        compression: str = "zstd",
+    ) -> Blobs:
+        """Creates a store of blobs.
+
+        Args:
+            name: Of 1 to 512 bytes.
+            hash_type: The hash that names its blobs. It stays.
+            compression: How blobs are stored that look worth compressing, where an insert says nothing
+                else: ``"none"``, ``"zlib"``, ``"zstd"``, or one with a level, as ``"zstd+19"``.
+
+        Raises:
+            AlreadyExistsError: If there is an object of that name.
+        """
+
+    def open_or_create_blobs(
+        self,
+        name: str = "blobs",
+        *,
+        hash_type: Literal["sha256", "sha1", "blake3"] = "sha256",
+        compression: str = "zstd",
+    ) -> Blobs:
+        """Opens a store of blobs, as it was made, or creates it where there is none."""
+
+    def blob_stores(self) -> list[str]:
+        """The names of the container's stores of blobs, sorted."""
+
+    def destroy_blobs(self, name: str) -> None:
+        """Destroys a store of blobs, with all that it holds.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
 
     def dict(self, name: str) -> Dict:
         """The dictionary of that name.
@@ -849,6 +904,188 @@ class NativeWriter:
         """Forgets what was written."""
 
 @final
+class Blobs:
+    """A content-addressed store of immutable blobs.
+
+    Each blob is named by the hash of what it holds, is stored once, and never changes. It has the ids as a
+    set has them: ``in``, ``len`` and iteration. Threads and processes may use it at once::
+
+        blobs = container.create_blobs()
+        id = blobs.insert(Path("structure.cif"))
+        with blobs.open(id) as file:
+            header = file.read(100)
+
+    A source is bytes-like, a binary file (read to its end), or a path object.
+    """
+
+    @property
+    def name(self) -> str:
+        """The store's name in its container."""
+
+    @property
+    def container(self) -> Container:
+        """The container that it is in."""
+
+    @property
+    def hash_type(self) -> str:
+        """The hash that names its blobs."""
+
+    @property
+    def compression(self) -> str:
+        """How blobs are stored that look worth compressing."""
+
+    def insert(
+        self,
+        source: _BlobSource,
+        /,
+        *,
+        compression: str | None = None,
+        recompress: bool = False,
+        note: Buffer | None = None,
+    ) -> str:
+        """Stores a blob, unless it is there already; answers its id.
+
+        Args:
+            source: What it holds.
+            compression: How it is stored if it looks worth compressing: has 850 bytes or more, isn't
+                compressed already, and has no zero among its first 512 bytes. By default as the store does.
+            recompress: Whether what the other one of zlib and zstd has compressed is compressed again.
+            note: What to keep with it, at most 4 KiB.
+
+        Raises:
+            NoSpaceError: If there is no room; nothing has changed then.
+        """
+
+    def insert_many(
+        self,
+        sources: Iterable[_BlobSource],
+        /,
+        *,
+        compression: str | None = None,
+        recompress: bool = False,
+        note: Buffer | None = None,
+    ) -> BlobInsertions:
+        """Stores many blobs, many of them with one sync; answers their ids, in the order of the sources.
+
+        It takes sources as the iterator that it answers is advanced, in bounded memory. An id is answered once
+        its blob is durable.
+        """
+
+    @overload
+    def extract(self, id: str, /) -> bytes: ...
+    @overload
+    def extract(self, id: str, /, into: BinaryWriter) -> int: ...
+    def extract(self, id: str, /, into: BinaryWriter | None = None) -> bytes | int:
+        """All of a blob; or, with ``into``, copies it to a binary file and answers how many bytes it has.
+
+        Raises:
+            NotFoundError: If there is no such blob.
+            CorruptError: If its bytes fail their checksum.
+        """
+
+    def extract_many(self, ids: Iterable[str], /) -> BlobExtractions[bytes]:
+        """Many blobs, as pairs of an id and the content, or None where there is no such blob; in whatever
+        order is fast."""
+
+    def open_many(self, ids: Iterable[str], /) -> BlobExtractions[ValueReader]:
+        """Many blobs, as pairs of an id and a file, or None where there is no such blob; in whatever order is
+        fast."""
+
+    def open(self, id: str, /) -> ValueReader:
+        """A blob as a binary file.
+
+        It seeks, also in a compressed blob, and shows the blob also when that is deleted meanwhile.
+
+        Raises:
+            NotFoundError: If there is no such blob.
+        """
+
+    def has_many(self, ids: Iterable[str], /) -> builtins.list[bool]:
+        """Which of many ids there are, in their order."""
+
+    def meta(self, id: str, /) -> BlobMeta:
+        """What is known of a blob.
+
+        Raises:
+            NotFoundError: If there is no such blob.
+        """
+
+    def meta_many(self, ids: Iterable[str], /) -> builtins.list[BlobMeta | None]:
+        """What is known of many blobs, in the order of the ids; None where there is no such blob."""
+
+    def list(self) -> builtins.list[str]:
+        """The ids of all blobs, sorted."""
+
+    def status(self) -> BlobsStatus:
+        """How many blobs and bytes it holds."""
+
+    def delete(self, ids: Iterable[str], /) -> builtins.list[str]:
+        """Deletes what is there of the ids; answers those.
+
+        Up to 10,000 go in one atomic commit, more in several.
+        """
+
+    def set_note(self, id: str, note: Buffer, /) -> None:
+        """Notes something about a blob, in place of what was noted before; nothing where it is empty.
+
+        Raises:
+            NotFoundError: If there is no such blob.
+        """
+
+    def hash_of(self, source: _BlobSource, /) -> str:
+        """The id that a blob would have; nothing is stored."""
+
+    def optimize(
+        self,
+        *,
+        compression: str | None = None,
+        recompress: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Optimized:
+        """Compresses what looks worth it and isn't compressed, and gives back what that leaves.
+
+        Others may read and write meanwhile. It needs about 64 MiB of memory and of free space.
+
+        Args:
+            compression: By default as the store does.
+            recompress: Whether what is compressed by another codec is compressed again.
+            progress: Is called with the number of blobs that are done and of all. What it raises ends this
+                in a sound state, and is raised.
+        """
+
+    def validate(
+        self, *, full: bool = False, progress: Callable[[int, int], object] | None = None
+    ) -> Validated:
+        """Reads every blob and compares it with its checksums or, with ``full``, with its id."""
+
+    def __contains__(self, id: object, /) -> bool: ...
+    def __iter__(self) -> BlobIds: ...
+    def __len__(self) -> int: ...
+
+@final
+class BlobInsertions:
+    """Inserts blobs as it is advanced, and answers their ids."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> str: ...
+
+_Content = TypeVar("_Content", covariant=True)
+
+@final
+class BlobExtractions(Generic[_Content]):
+    """Reads blobs as it is advanced."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, _Content | None]: ...
+
+@final
+class BlobIds:
+    """Walks over the ids of a store."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> str: ...
+
+@final
 class Difference:
     """A key that differs between two states of a container."""
 
@@ -926,7 +1163,20 @@ class Transaction:
             NotFoundError: If there is none of that name.
         """
 
-    def __getitem__(self, dict: str | Dict, /) -> Dict: ...
+    def blobs(self, blobs: str | Blobs = "blobs", /) -> Blobs:
+        """A store of blobs as the transaction sees and changes it.
+
+        Args:
+            blobs: Its name, or a handle of it.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    @overload
+    def __getitem__(self, object: str | Dict, /) -> Dict: ...
+    @overload
+    def __getitem__(self, object: Blobs, /) -> Blobs: ...
     def commit(self) -> int:
         """Makes everything that was written take effect at once.
 

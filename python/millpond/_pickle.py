@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ._millpond import Array, Container, Dict, Object, Pool
+from ._millpond import Array, Blobs, Container, Dict, Object, Pool
 
-__all__ = ["open_array", "open_container", "open_dict", "open_object", "open_pool"]
+__all__ = ["open_array", "open_blobs", "open_container", "open_dict", "open_object", "open_pool"]
 
 
 def open_pool(url: str) -> Pool:
@@ -27,3 +27,7 @@ def open_object(url: str, id: str, read_only: bool, durability: Literal["sync", 
 
 def open_array(url: str, id: str, read_only: bool, durability: Literal["sync", "async"]) -> Array:
     return open_container(url, read_only, durability).array(id)
+
+
+def open_blobs(url: str, name: str, read_only: bool, durability: Literal["sync", "async"]) -> Blobs:
+    return open_container(url, read_only, durability).blobs(name)

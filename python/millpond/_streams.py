@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import ClosedError
 
@@ -14,9 +14,25 @@ if TYPE_CHECKING:
 
     from ._millpond import NativeReader, NativeWriter
 
-__all__ = ["ValueReader", "ValueWriter"]
+__all__ = ["BinaryReader", "BinaryWriter", "ValueReader", "ValueWriter"]
 
 _COPY_BYTES = 1 << 20
+
+
+class BinaryReader(Protocol):
+    """What a blob is read from: anything with the ``read`` of a binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
+
+
+class BinaryWriter(Protocol):
+    """What a blob is written to: anything with the ``write`` of a binary file."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the bytes; answer how many, or None for all of them."""
+        ...
 
 
 class ValueReader(io.RawIOBase):

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use millpond::{ArrayOptions, Epoch, ObjectOptions, OpenOptions, WatchOptions};
+use millpond::{ArrayOptions, BlobSettings, Epoch, ObjectOptions, OpenOptions, WatchOptions};
 use pyo3::{prelude::*, types::PyTuple};
 use uuid::Uuid;
 
 use crate::{
     arguments::{DurabilityName, Key, Place, durability_name},
     array::Array,
+    blobs::Blobs,
     dict::Dict,
     errors::Result,
     handle::Handle,
@@ -138,6 +139,42 @@ impl Container {
     /// Destroys a dictionary, with all that it holds.
     fn destroy_dict(&self, py: Python<'_>, name: &str) -> Result<()> {
         Ok(py.detach(|| self.inner.destroy_dict(name))?)
+    }
+
+    /// A store of blobs of the container.
+    #[pyo3(signature = (name="blobs"))]
+    fn blobs(&self, py: Python<'_>, name: &str) -> Result<Blobs> {
+        Ok(Blobs::new(py.detach(|| self.inner.blobs(name))?))
+    }
+
+    /// Creates a store of blobs.
+    #[pyo3(signature = (name="blobs", *, hash_type="sha256", compression="zstd"))]
+    fn create_blobs(&self, py: Python<'_>, name: &str, hash_type: &str, compression: &str) -> Result<Blobs> {
+        let settings = BlobSettings { hash: hash_type.parse()?, compression: compression.parse()? };
+        Ok(Blobs::new(py.detach(|| self.inner.create_blobs(name, settings))?))
+    }
+
+    /// Opens a store of blobs, as it was made, or creates it where there is none.
+    #[pyo3(signature = (name="blobs", *, hash_type="sha256", compression="zstd"))]
+    fn open_or_create_blobs(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        hash_type: &str,
+        compression: &str,
+    ) -> Result<Blobs> {
+        let settings = BlobSettings { hash: hash_type.parse()?, compression: compression.parse()? };
+        Ok(Blobs::new(py.detach(|| self.inner.open_or_create_blobs(name, settings))?))
+    }
+
+    /// The names of the container's stores of blobs, sorted.
+    fn blob_stores(&self, py: Python<'_>) -> Result<Vec<String>> {
+        Ok(py.detach(|| self.inner.blob_stores())?)
+    }
+
+    /// Destroys a store of blobs, with all that it holds.
+    fn destroy_blobs(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.destroy_blobs(name))?)
     }
 
     /// An object of a new id, to which nothing was written yet.

@@ -278,7 +278,9 @@ impl Dict {
         let py = key.py();
         let bytes: Key<'_> = key.extract()?;
         let reader = py.detach(|| self.inner.reader(bytes.as_ref()))?;
-        let native = crate::reader::NativeReader::new(reader.ok_or_else(|| self.missing(key))?);
+        let reader = reader.ok_or_else(|| self.missing(key))?;
+        let length = reader.len();
+        let native = crate::reader::NativeReader::new(reader, length);
         Ok(package::streams(py)?.getattr("ValueReader")?.call1((native,))?)
     }
 

@@ -52,8 +52,17 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// The exception for `error`.
+/// What a callable or a file of Python's raised, inside an error of the store.
+fn raised(py: Python<'_>, error: &Error) -> Option<PyErr> {
+    let source = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
+    Some(source.get_ref()?.downcast_ref::<PyErr>()?.clone_ref(py))
+}
+
+/// The exception for `error`; what Python raised arrives unchanged.
 pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    if let Some(raised) = raised(py, error) {
+        return raised;
+    }
     let raise = || -> PyResult<PyErr> {
         let class = package::errors(py)?.getattr(class_name(error.kind()))?;
         let exception = class.call1((error.to_string(),))?;

@@ -12,6 +12,7 @@
 
 mod arguments;
 mod array;
+mod blobs;
 mod bulk;
 mod cli;
 mod container;
@@ -43,6 +44,7 @@ mod native {
     #[pymodule_export]
     use crate::{
         array::{Array, ArrayStat},
+        blobs::{BlobExtractions, BlobIds, BlobInsertions, Blobs},
         cli::run_cli,
         container::Container,
         dict::Dict,

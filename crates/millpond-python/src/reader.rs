@@ -2,7 +2,6 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use millpond::ValueReader;
 use pyo3::{
     buffer::PyBuffer,
     exceptions::{PyBufferError, PyValueError},
@@ -14,16 +13,21 @@ use crate::{
     handle::Owned,
 };
 
+/// What is read in pieces, from any place.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send + ?Sized> ReadSeek for T {}
+
 /// A value, read in pieces.
 #[pyclass(frozen, module = "millpond._millpond")]
 pub struct NativeReader {
-    reader: Owned<ValueReader>,
+    reader: Owned<Box<dyn ReadSeek>>,
     length: u64,
 }
 
 impl NativeReader {
-    pub fn new(reader: ValueReader) -> Self {
-        let length = reader.len();
+    pub fn new(reader: impl ReadSeek + 'static, length: u64) -> Self {
+        let reader: Box<dyn ReadSeek> = Box::new(reader);
         Self { reader: Owned::new("a reader", reader), length }
     }
 }

@@ -5,6 +5,7 @@ use pyo3::{prelude::*, types::PyTuple};
 
 use crate::{
     arguments::DurabilityName,
+    blobs::Blobs,
     container::Container,
     dict::Dict,
     errors::Result,
@@ -43,10 +44,7 @@ impl Transaction {
     }
 
     fn take(&self) -> millpond::Result<millpond::Transaction> {
-        self.inner
-            .lock()?
-            .take()
-            .ok_or_else(|| Error::new(ErrorKind::Closed, "the transaction has ended: begin a new one"))
+        self.inner.lock()?.take().ok_or_else(ended)
     }
 }
 
@@ -55,6 +53,31 @@ impl Transaction {
 pub enum Named<'py> {
     Name(String),
     Dict(PyRef<'py, Dict>),
+}
+
+/// A store of blobs, or the name of one.
+#[derive(FromPyObject)]
+pub enum NamedBlobs<'py> {
+    Name(String),
+    Blobs(PyRef<'py, Blobs>),
+}
+
+impl Default for NamedBlobs<'_> {
+    fn default() -> Self {
+        Self::Name("blobs".to_owned())
+    }
+}
+
+/// What a transaction is asked for in brackets; a name is a dictionary's.
+#[derive(FromPyObject)]
+pub enum Given<'py> {
+    Name(String),
+    Dict(PyRef<'py, Dict>),
+    Blobs(PyRef<'py, Blobs>),
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Closed, "the transaction has ended: begin a new one")
 }
 
 #[pymethods]
@@ -80,15 +103,35 @@ impl Transaction {
                 let dict = &*dict.inner;
                 let within = py.detach(|| match &*self.inner.lock()? {
                     Some(transaction) => dict.within(transaction),
-                    None => Err(Error::new(ErrorKind::Closed, "the transaction has ended: begin a new one")),
+                    None => Err(ended()),
                 })?;
                 Ok(Dict::new(within))
             }
         }
     }
 
-    fn __getitem__(&self, py: Python<'_>, dict: Named<'_>) -> Result<Dict> {
-        self.dict(py, dict)
+    /// A store of blobs as the transaction sees and changes it.
+    #[pyo3(signature = (blobs=NamedBlobs::default(), /), text_signature = "($self, blobs=\"blobs\", /)")]
+    fn blobs(&self, py: Python<'_>, blobs: NamedBlobs<'_>) -> Result<Blobs> {
+        match blobs {
+            NamedBlobs::Name(name) => Ok(Blobs::new(py.detach(|| self.container.blobs(&name))?)),
+            NamedBlobs::Blobs(blobs) => {
+                let blobs = &*blobs.inner;
+                let within = py.detach(|| match &*self.inner.lock()? {
+                    Some(transaction) => blobs.within(transaction),
+                    None => Err(ended()),
+                })?;
+                Ok(Blobs::new(within))
+            }
+        }
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, object: Given<'_>) -> Result<Bound<'py, PyAny>> {
+        Ok(match object {
+            Given::Blobs(blobs) => Bound::new(py, self.blobs(py, NamedBlobs::Blobs(blobs))?)?.into_any(),
+            Given::Dict(dict) => Bound::new(py, self.dict(py, Named::Dict(dict))?)?.into_any(),
+            Given::Name(name) => Bound::new(py, self.dict(py, Named::Name(name))?)?.into_any(),
+        })
     }
 
     /// Makes everything that was written take effect at once.

@@ -58,8 +58,8 @@ mod watch;
 
 pub use blobs::{
     BlobId, BlobMeta, BlobRead, BlobReader, BlobSettings, BlobSource, BlobStore, Blobs, BlobsStatus,
-    Extracted, HashType, Hasher, InsertOptions, Inserted, OptimizeOptions, Optimized, Progress, Silent,
-    Validated, Worth,
+    Extracted, Extractions, HashType, Hasher, InsertOptions, Inserted, Insertions, OptimizeOptions,
+    Optimized, Progress, Silent, Validated, Worth,
 };
 pub use container::{
     Container, ContainerOptions, Damage, OpenOptions, ScrubOptions, ScrubProgress, ScrubReport,

@@ -27,9 +27,9 @@ const GROUP_BYTES: usize = 4 << 20;
 const COMMIT_BLOBS: usize = 8192;
 const COMMIT_BYTES: u64 = 64 << 20;
 
-/// See [`BlobStore::insert_many`](super::BlobStore::insert_many).
-pub(super) struct Insertions<'a> {
-    blobs: &'a Blobs,
+/// Inserts many blobs as it is advanced. See [`BlobStore::insert_many`](super::BlobStore::insert_many).
+pub struct Insertions<'a> {
+    blobs: Blobs,
     sources: Box<dyn Iterator<Item = Result<BlobSource<'a>>> + Send + 'a>,
     options: InsertOptions,
     batch: Batch,
@@ -66,13 +66,14 @@ struct Pending {
 
 impl<'a> Insertions<'a> {
     pub(super) fn new(
-        blobs: &'a Blobs,
+        blobs: &Blobs,
         sources: Box<dyn Iterator<Item = Result<BlobSource<'a>>> + Send + 'a>,
         options: &InsertOptions,
     ) -> Result<Self> {
         check_note(options.note.as_deref().unwrap_or_default())?;
         let options = options.clone();
         let (batch, ready) = (Batch::default(), VecDeque::new());
+        let blobs = blobs.clone();
         Ok(Self { blobs, sources, options, batch, ready, ended: false })
     }
 
@@ -82,7 +83,7 @@ impl<'a> Insertions<'a> {
         while !self.ended && failed.is_none() && !self.batch.is_due() {
             failed = self.take_group().err();
         }
-        match self.batch.commit(self.blobs, &self.options) {
+        match self.batch.commit(&self.blobs, &self.options) {
             Ok(answers) => self.ready.extend(answers.into_iter().map(Ok)),
             Err(error) => {
                 // Whether they were stored isn't known of any.
@@ -136,14 +137,14 @@ impl<'a> Insertions<'a> {
             return Ok(());
         }
         let ids: Vec<_> = group.iter().map(|(id, _)| *id).collect();
-        let found = self.batch.look_up(self.blobs, &ids)?;
+        let found = self.batch.look_up(&self.blobs, &ids)?;
         for ((id, content), found) in std::iter::zip(group, found) {
             let raw_size = content.len() as u64;
             if let Some(version) = self.batch.is_new(*id, found.as_ref()) {
-                let compression = encode::compression_of(self.blobs, &self.options, content);
+                let compression = encode::compression_of(&self.blobs, &self.options, content);
                 let container = &self.blobs.named.container;
                 let encoded = encode::encode(container, content, compression, &mut self.batch.long)?;
-                self.batch.add(self.blobs, *id, version, encoded)?;
+                self.batch.add(&self.blobs, *id, version, encoded)?;
             } else {
                 self.batch.answers.push(Inserted { id: *id, raw_size, is_new: false });
             }
@@ -153,15 +154,15 @@ impl<'a> Insertions<'a> {
 
     fn take_stream(&mut self, head: Vec<u8>, rest: Box<dyn std::io::Read + Send + 'a>) -> Result<()> {
         let mut long = LongValues::default();
-        let compression = encode::compression_of(self.blobs, &self.options, &head);
+        let compression = encode::compression_of(&self.blobs, &self.options, &head);
         let container = &self.blobs.named.container;
         let hash = self.blobs.settings.hash;
         let (id, encoded) = encode::encode_stream(container, hash, head, rest, compression, &mut long)?;
-        let found = self.batch.look_up(self.blobs, &[id])?.pop().flatten();
+        let found = self.batch.look_up(&self.blobs, &[id])?.pop().flatten();
         match self.batch.is_new(id, found.as_ref()) {
             Some(version) => {
                 self.batch.streams.push(long);
-                self.batch.add(self.blobs, id, version, encoded)
+                self.batch.add(&self.blobs, id, version, encoded)
             }
             None => {
                 self.batch.answers.push(Inserted { id, raw_size: encoded.raw_size, is_new: false });

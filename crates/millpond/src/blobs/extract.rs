@@ -121,17 +121,17 @@ pub(super) fn store_error(error: io::Error) -> Error {
     }
 }
 
-/// See [`BlobStore::extract_many`](super::BlobStore::extract_many).
-pub(super) struct Extractions<'a> {
-    blobs: &'a Blobs,
+/// Reads many blobs as it is advanced. See [`BlobStore::extract_many`](super::BlobStore::extract_many).
+pub struct Extractions<'a> {
+    blobs: Blobs,
     ids: Box<dyn Iterator<Item = BlobId> + Send + 'a>,
     group: VecDeque<(BlobId, Option<Record>)>,
     view: Option<Box<dyn millpond_core::View>>,
 }
 
 impl<'a> Extractions<'a> {
-    pub(super) fn new(blobs: &'a Blobs, ids: Box<dyn Iterator<Item = BlobId> + Send + 'a>) -> Self {
-        Self { blobs, ids, group: VecDeque::new(), view: None }
+    pub(super) fn new(blobs: &Blobs, ids: Box<dyn Iterator<Item = BlobId> + Send + 'a>) -> Self {
+        Self { blobs: blobs.clone(), ids, group: VecDeque::new(), view: None }
     }
 
     fn look_up(&mut self) -> Result<()> {

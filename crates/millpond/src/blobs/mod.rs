@@ -35,8 +35,9 @@ use millpond_core::{
 use serde::Serialize;
 
 pub use self::{
+    batch::Insertions,
     digest::{BlobId, HashType, Hasher},
-    extract::BlobReader,
+    extract::{BlobReader, Extractions},
     maintenance::{OptimizeOptions, Optimized, Validated},
     progress::{Progress, Silent},
     settings::BlobSettings,
@@ -143,6 +144,24 @@ impl Blobs {
         insert::hash_of(self.settings.hash, source)
     }
 
+    /// As [`BlobStore::insert_many`], without a borrow of this handle.
+    ///
+    /// # Errors
+    /// `ReadOnly` where nothing may be changed; `ValueTooLong` when the note is.
+    pub fn insertions<'s>(
+        &self,
+        sources: Box<dyn Iterator<Item = Result<BlobSource<'s>>> + Send + 's>,
+        options: &InsertOptions,
+    ) -> Result<Insertions<'s>> {
+        self.named.container.check_writable()?;
+        Insertions::new(self, sources, options)
+    }
+
+    /// As [`BlobStore::extract_many`], without a borrow of this handle.
+    pub fn extractions<'i>(&self, ids: Box<dyn Iterator<Item = BlobId> + Send + 'i>) -> Extractions<'i> {
+        Extractions::new(self, ids)
+    }
+
     /// Notes something about a blob, at most 4 KiB, in place of what was noted before; nothing where
     /// `note` is empty.
     ///
@@ -235,8 +254,7 @@ impl BlobStore for Blobs {
         sources: Box<dyn Iterator<Item = Result<BlobSource<'a>>> + Send + 'a>,
         options: &InsertOptions,
     ) -> Result<Box<dyn Iterator<Item = Result<Inserted>> + Send + 'a>> {
-        self.named.container.check_writable()?;
-        Ok(Box::new(batch::Insertions::new(self, sources, options)?))
+        Ok(Box::new(self.insertions(sources, options)?))
     }
 
     fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobRead>>> {
@@ -247,7 +265,7 @@ impl BlobStore for Blobs {
         &'a self,
         ids: Box<dyn Iterator<Item = BlobId> + Send + 'a>,
     ) -> Result<Box<dyn Iterator<Item = Result<Extracted>> + Send + 'a>> {
-        Ok(Box::new(extract::Extractions::new(self, ids)))
+        Ok(Box::new(self.extractions(ids)))
     }
 
     fn meta_many(&self, ids: &[BlobId]) -> Result<Vec<Option<BlobMeta>>> {
