@@ -967,15 +967,14 @@ class Blobs:
     ) -> BlobInsertions:
         """Stores many blobs, many of them with one sync; answers their ids, in the order of the sources.
 
-        It takes sources as the iterator that it answers is advanced, in bounded memory. An id is answered once
-        its blob is durable.
+        It takes sources as the iterator that it answers is advanced, in bounded memory. An id is answered
+        once its blob is durable.
         """
 
     @overload
-    def extract(self, id: str, /) -> bytes: ...
+    def extract(self, id: str, /, into: None = None) -> bytes: ...
     @overload
-    def extract(self, id: str, /, into: BinaryWriter) -> int: ...
-    def extract(self, id: str, /, into: BinaryWriter | None = None) -> bytes | int:
+    def extract(self, id: str, /, into: BinaryWriter) -> int:
         """All of a blob; or, with ``into``, copies it to a binary file and answers how many bytes it has.
 
         Raises:

@@ -154,35 +154,35 @@ def test_what_is_missing_or_malformed_is_told(blobs: millpond.Blobs, container: 
 
 
 def test_what_a_source_raises_arrives_unchanged(blobs: millpond.Blobs) -> None:
-    class Unplugged(Exception):
+    class UnpluggedError(Exception):
         pass
 
     class Breaking(io.RawIOBase):
         def read(self, size: int = -1, /) -> bytes:
-            raise Unplugged("the cable is out")
+            raise UnpluggedError("the cable is out")
 
         def write(self, data: object, /) -> int:
-            raise Unplugged("the cable is out")
+            raise UnpluggedError("the cable is out")
 
     def sources() -> Iterator[bytes]:
         yield b"first"
-        raise Unplugged("no more")
+        raise UnpluggedError("no more")
 
     def ids() -> Iterator[str]:
         yield sha256(b"first")
-        raise Unplugged("no more")
+        raise UnpluggedError("no more")
 
-    with pytest.raises(Unplugged, match="cable"):
+    with pytest.raises(UnpluggedError, match="cable"):
         blobs.insert(Breaking())
     inserted = blobs.insert_many(sources())
     assert next(inserted) == sha256(b"first")
-    with pytest.raises(Unplugged, match="no more"):
+    with pytest.raises(UnpluggedError, match="no more"):
         next(inserted)
-    with pytest.raises(Unplugged, match="cable"):
+    with pytest.raises(UnpluggedError, match="cable"):
         blobs.extract(sha256(b"first"), into=Breaking())
     extracted = blobs.extract_many(ids())
     assert next(extracted) == (sha256(b"first"), b"first")
-    with pytest.raises(Unplugged, match="no more"):
+    with pytest.raises(UnpluggedError, match="no more"):
         next(extracted)
     assert len(blobs) == 1
 

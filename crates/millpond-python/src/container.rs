@@ -375,7 +375,7 @@ impl Container {
         package::answer(py, "check_report", &report)
     }
 
-    /// Deletes the markers of values that were lost, so that their keys are simply absent.
+    /// Deletes the markers of what was lost: keys are absent then, and records of arrays holes.
     fn forget(&self, py: Python<'_>) -> Result<u64> {
         Ok(py.detach(|| self.inner.forget())?)
     }
