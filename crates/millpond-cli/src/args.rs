@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     Streams,
+    blob::BlobCommand,
     completions::CompletionsCommand,
     container::ContainerCommand,
     dict::DictCommand,
@@ -79,6 +80,11 @@ enum Noun {
         #[command(subcommand)]
         command: ObjectCommand,
     },
+    /// Store files and other blobs, each once, under the hash of its content.
+    Blob {
+        #[command(subcommand)]
+        command: BlobCommand,
+    },
     /// Keep states of a container, compare them, and go back to one.
     Snapshot {
         #[command(subcommand)]
@@ -119,6 +125,7 @@ impl Noun {
             Noun::Container { command } => command.run(output),
             Noun::Dict { command } => command.run(output),
             Noun::Object { command } => command.run(output),
+            Noun::Blob { command } => command.run(output),
             Noun::Snapshot { command } => command.run(output),
             Noun::Health { command } => command.run(output),
             Noun::Version(command) => command.run(output),

@@ -6,12 +6,13 @@
 //! output. Signals are caught only where [`Streams::signals`] allows it, while a command runs that ends by
 //! an interrupt, and are given back after that.
 //!
-//! One file per noun ([`pool`], [`container`], [`dict`], [`object`], …) holds its arguments and what they do;
+//! One file per noun ([`pool`], [`container`], [`dict`], [`object`], [`blob`], …) holds its arguments and what they do;
 //! [`output`] decides how an answer looks (tables for people, one JSON document for programs), and
 //! [`exit`] has the one table of exit codes.
 
 mod args;
 mod attributes;
+mod blob;
 mod completions;
 mod container;
 mod dict;

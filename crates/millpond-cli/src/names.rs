@@ -135,10 +135,7 @@ impl DictName {
 
     /// Adds what the user may have meant to an error of a missing dictionary.
     pub(crate) fn suggest(&self, error: Error, container: &Container) -> Error {
-        if error.kind() != ErrorKind::NotFound {
-            return error;
-        }
-        did_you_mean(error, &self.dict, container.dicts().unwrap_or_default(), |name| name.to_owned())
+        suggest(error, &self.dict, container.dicts().unwrap_or_default())
     }
 
     /// As people write it.
@@ -159,6 +156,14 @@ pub(crate) fn suggest_pool(error: Error, location: &str) -> Error {
     }
     let labels = Pool::list().unwrap_or_default().into_iter().map(|pool| pool.label.to_string());
     did_you_mean(error, location, labels, |label| label.to_owned())
+}
+
+/// Adds the known name that the user may have meant to an error of a missing one.
+pub(crate) fn suggest(error: Error, wanted: &str, known: Vec<String>) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    did_you_mean(error, wanted, known, |name| name.to_owned())
 }
 
 /// A size, for the argument parser.

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod bench;
+mod blob;
 mod container;
 mod dict;
 mod docs;

@@ -171,6 +171,9 @@ impl Blobs {
         if wanted.codec() == stored.codec() {
             return Ok(None);
         }
+        // Who asks for another codec gets it, as long as it compresses at all.
+        let limit = if stored.codec() == Codec::None { stored.stored_length() } else { stored.length() };
+        let is_wanted = |encoded: &Encoded| encoded.size < limit || to == Codec::None;
         let container = &self.named.container;
         let encoded = if head.len() < WHOLE_BYTES {
             encode::encode(container, &head, wanted, &mut batch.long)?
@@ -184,12 +187,12 @@ impl Blobs {
                     format!("the blob {id} of {} has another content, {again}", self.named),
                 ));
             }
-            if encoded.size < stored.stored_length() || to == Codec::None {
+            if is_wanted(&encoded) {
                 batch.streams.push(long);
             }
             encoded
         };
-        Ok((encoded.size < stored.stored_length() || to == Codec::None).then_some(encoded))
+        Ok(Some(encoded).filter(is_wanted))
     }
 
     fn content(&self, id: &BlobId, record: &Record) -> Result<ContentReader> {
