@@ -638,8 +638,8 @@ class Container:
 
         Args:
             repair: Give dictionaries that lost their name a new one, so that they can be opened, and
-                put a marker in the place of each long value that is lost, and of the records of an
-                array that are: reading them raises :class:`DataLossError`.
+                put a marker in the place of each value that is lost, if its key is known, and of the
+                records of an array that are: reading them raises :class:`DataLossError`.
         """
 
     def forget(self) -> int:

@@ -6,7 +6,7 @@
 use std::{ffi::OsString, path::Path};
 
 use clap::Args;
-use millpond::{Container, Dict, Error, ErrorKind, OpenOptions, Pool};
+use millpond::{Container, Dict, Error, ErrorKind, Moment, OpenOptions, Pool};
 
 use crate::failure::Outcome;
 
@@ -42,6 +42,28 @@ pub(crate) struct DictName {
     /// The dictionary in it.
     #[arg(value_name = "DICT")]
     pub(crate) dict: String,
+}
+
+/// As of when a command reads.
+#[derive(Args, Clone)]
+pub(crate) struct AtOption {
+    /// Read the state that a snapshot keeps, or the one just after an epoch, instead of the newest one.
+    #[arg(long, value_name = "SNAPSHOT")]
+    at: Option<String>,
+}
+
+impl AtOption {
+    pub(crate) fn is_given(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// The container in that state.
+    pub(crate) fn of(&self, container: Container) -> Outcome<Container> {
+        match &self.at {
+            Some(at) => Ok(container.at(Moment::parse(at))?),
+            None => Ok(container),
+        }
+    }
 }
 
 impl ContainerWords {
@@ -124,8 +146,8 @@ impl ContainerName {
 
 impl DictName {
     /// Opens the dictionary to look at it.
-    pub(crate) fn read(&self) -> Outcome<Dict> {
-        self.find(&self.container.read()?)
+    pub(crate) fn read(&self, at: &AtOption) -> Outcome<Dict> {
+        self.find(&at.of(self.container.read()?)?)
     }
 
     /// The dictionary of this name in `container`.

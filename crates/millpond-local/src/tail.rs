@@ -24,7 +24,7 @@ use crate::{
     run::{Entry, Run, key_hash},
     sync::{
         RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Tail {
     keeping: RwLock<BTreeSet<Bytes>>,
     /// Whether there are bulk runs, to spare readers the lock.
     bulk_count: AtomicUsize,
+    /// Whether a value of it is lost.
+    is_damaged: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -284,8 +286,10 @@ impl Tail {
 
     /// Adds a version that is newer than those of the key that are here.
     fn push(&self, key: &Bytes, version: Version) {
-        if let Entry::Put { extents, .. } = &version.entry {
-            self.count_segments(extents);
+        match &version.entry {
+            Entry::Put { extents, .. } => self.count_segments(extents),
+            Entry::Damaged(_) => self.is_damaged.store(true, Ordering::Release),
+            Entry::Tombstone | Entry::Counter(_) => {}
         }
         self.newest.fetch_max(version.epoch.0, Ordering::Release);
         self.note_keeping(key);
@@ -311,8 +315,10 @@ impl Tail {
     pub(crate) fn apply(&self, epoch: Epoch, changes: impl Iterator<Item = (Bytes, Change, Replaced)>) {
         let mut records = self.records_mut();
         for (key, change, replaced) in changes {
-            if let Change::Put(_, extents) = &change {
-                self.count_segments(extents);
+            match &change {
+                Change::Put(_, extents) => self.count_segments(extents),
+                Change::Damaged(_) => self.is_damaged.store(true, Ordering::Release),
+                Change::Delete | Change::Adjust(_) => {}
             }
             self.note_keeping(&key);
             records.put(
@@ -332,6 +338,11 @@ impl Tail {
         }
         drop(records);
         self.newest.store(epoch.0, Ordering::Release);
+    }
+
+    /// Whether a value of it is lost.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Acquire)
     }
 
     pub(crate) fn add_bulk(&self, bulk: BulkRun) {

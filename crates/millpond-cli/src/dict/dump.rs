@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     failure::Outcome,
-    names::DictName,
+    names::{AtOption, DictName},
     output::{Entry, Output, plural},
 };
 
@@ -31,6 +31,8 @@ length of the whole; `millpond dict load` puts them together again.";
 pub(crate) struct DumpCommand {
     #[command(flatten)]
     dict: DictName,
+    #[command(flatten)]
+    at: AtOption,
     #[command(flatten)]
     range: RangeOptions,
     /// The keys of --prefix, --start, --end and --after are in hexadecimal digits.
@@ -57,7 +59,7 @@ impl DumpCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let everything = self.range.is_everything();
         let (range, limit) = self.range.decode(self.hex)?;
-        let dict = self.dict.read()?;
+        let dict = self.dict.read(&self.at)?;
         let sink = Sink::new(self.output.as_deref())?;
         let to_output = matches!(sink, Sink::Output);
         // A bar would be drawn into the lines that a person looks at.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     failure::Outcome,
-    names::DictName,
+    names::{AtOption, DictName},
     output::{Entry, Output, hex},
 };
 
@@ -22,6 +22,7 @@ Examples:
   millpond dict get lab/results runs run-1
   millpond dict get lab/results images loom --output loom.png
   millpond dict get lab/results runs --hex 00ff
+  millpond dict get lab/results runs run-1 --at before-cleanup
   millpond dict get lab/results runs -- -dashed-key";
 
 /// Bytes of a value that are in memory at once.
@@ -34,6 +35,8 @@ const TEXT_BYTES_MAX: u64 = 16 << 20;
 pub(crate) struct GetCommand {
     #[command(flatten)]
     dict: DictName,
+    #[command(flatten)]
+    at: AtOption,
     /// The key.
     key: OsString,
     /// KEY is in hexadecimal digits, and so is what is printed.
@@ -47,7 +50,7 @@ pub(crate) struct GetCommand {
 impl GetCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let key = decode(self.key, self.hex)?;
-        let dict = self.dict.read()?;
+        let dict = self.dict.read(&self.at)?;
         let Some(mut reader) = dict.reader(&key)? else {
             return Err(no_key(&key, &self.dict).into());
         };

@@ -5,7 +5,7 @@ use clap::Args;
 use super::range::RangeOptions;
 use crate::{
     failure::Outcome,
-    names::DictName,
+    names::{AtOption, DictName},
     output::{Entry, Output, hex, printable_bytes},
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct KeysCommand {
     #[command(flatten)]
     dict: DictName,
     #[command(flatten)]
+    at: AtOption,
+    #[command(flatten)]
     range: RangeOptions,
     /// Keys are in hexadecimal digits, here and as printed.
     #[arg(long, short = 'x')]
@@ -36,7 +38,7 @@ pub(crate) struct KeysCommand {
 impl KeysCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let (range, limit) = self.range.decode(self.hex)?;
-        let dict = self.dict.read()?;
+        let dict = self.dict.read(&self.at)?;
         let mut keys = dict.range(range)?.keys_only();
         let mut left = limit;
         if output.is_json() {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     failure::Outcome,
-    names::{ContainerName, DictName},
+    names::{AtOption, ContainerName, DictName},
     output::Output,
 };
 
@@ -42,6 +42,8 @@ pub(crate) enum DictCommand {
     List {
         #[command(flatten)]
         container: ContainerName,
+        #[command(flatten)]
+        at: AtOption,
     },
 
     /// Write the value of a key to the standard output, byte by byte as it is stored.
@@ -73,6 +75,8 @@ pub(crate) enum DictCommand {
     Count {
         #[command(flatten)]
         dict: DictName,
+        #[command(flatten)]
+        at: AtOption,
     },
 }
 
@@ -106,15 +110,15 @@ impl DictCommand {
         match self {
             DictCommand::Create { dict } => create(&dict, output),
             DictCommand::Destroy { dict } => destroy(&dict, output),
-            DictCommand::List { container } => list(&container, output),
+            DictCommand::List { container, at } => list(&container, &at, output),
             DictCommand::Get(command) => command.run(output),
             DictCommand::Put(command) => command.run(output),
             DictCommand::Delete(command) => command.run(output),
             DictCommand::Keys(command) => command.run(output),
             DictCommand::Dump(command) => command.run(output),
             DictCommand::Load(command) => command.run(output),
-            DictCommand::Count { dict } => {
-                let count = dict.read()?.len()?;
+            DictCommand::Count { dict, at } => {
+                let count = dict.read(&at)?.len()?;
                 output.respond(&count, |page| page.line(&count.to_string()))
             }
         }
@@ -166,7 +170,7 @@ fn destroy(name: &DictName, output: &mut Output<'_, '_>) -> Outcome {
     })
 }
 
-fn list(name: &ContainerName, output: &mut Output<'_, '_>) -> Outcome {
-    let names = name.read()?.dicts()?;
+fn list(name: &ContainerName, at: &AtOption, output: &mut Output<'_, '_>) -> Outcome {
+    let names = at.of(name.read()?)?.dicts()?;
     output.respond(&names, |page| names.iter().try_for_each(|name| page.line(name)))
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     dict::sink::Sink,
     failure::Outcome,
+    names::AtOption,
     output::{Output, plural},
 };
 
@@ -29,6 +30,8 @@ the one behind the last; holes have none.";
 pub(crate) struct DumpCommand {
     #[command(flatten)]
     object: ObjectName,
+    #[command(flatten)]
+    at: AtOption,
     /// Write to FILE, which appears when it is complete; `-` is the standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -57,7 +60,7 @@ impl Lines<'_, '_, '_> {
 
 impl DumpCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
-        let (_transaction, object) = self.object.read()?;
+        let (_state, object) = self.object.read(&self.at)?;
         let sink = Sink::new(self.output.as_deref())?;
         let to_output = matches!(sink, Sink::Output);
         let as_array = to_output && output.is_json();

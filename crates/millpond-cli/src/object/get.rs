@@ -13,6 +13,7 @@ use super::{
 use crate::{
     dict::{lines::PART_BYTES_MAX, sink::Sink},
     failure::{Failure, Outcome},
+    names::AtOption,
     output::{Output, hex},
 };
 
@@ -21,6 +22,7 @@ Examples:
   millpond object get lab/results 10000000000000000000000000000007 17 parameters
   millpond object get lab/results 10000000000000000000000000000007 17 field --start 100 --count 50
   millpond object get lab/results 10000000000000000000000000000007 17 field --output field.bin
+  millpond object get lab/results 10000000000000000000000000000007 17 field --at before-cleanup
 
 Holes among the records of an array are read as zeros.";
 
@@ -28,6 +30,8 @@ Holes among the records of an array are read as zeros.";
 pub(crate) struct GetCommand {
     #[command(flatten)]
     object: ObjectName,
+    #[command(flatten)]
+    at: AtOption,
     /// The dkey.
     dkey: OsString,
     /// The akey.
@@ -93,7 +97,7 @@ pub(super) fn pieces(
 
 impl GetCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
-        let (_transaction, object) = self.object.read()?;
+        let (_state, object) = self.object.read(&self.at)?;
         let kind = object.kind();
         let dkey = Word::new(self.dkey, self.hex).key(kind.dkeys, "DKEY")?;
         let akey = Word::new(self.akey, self.hex).key(kind.akeys, "AKEY")?;

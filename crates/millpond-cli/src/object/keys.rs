@@ -10,6 +10,7 @@ use super::ObjectName;
 use crate::{
     dict::bytes::decode,
     failure::{Failure, Outcome},
+    names::AtOption,
     output::{Output, hex, printable_bytes},
 };
 
@@ -91,6 +92,8 @@ pub(super) fn add_key(map: &mut Map<String, Value>, name: &str, key: &ObjectKey<
 pub(crate) struct ListKeysCommand {
     #[command(flatten)]
     object: ObjectName,
+    #[command(flatten)]
+    at: AtOption,
     /// The dkey whose akeys are listed.
     dkey: Option<OsString>,
     /// The akey whose extents are listed: the first record, the one behind the last, the epoch.
@@ -108,7 +111,7 @@ pub(crate) struct ListKeysCommand {
 
 impl ListKeysCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
-        let (_transaction, object) = self.object.read()?;
+        let (_state, object) = self.object.read(&self.at)?;
         let kind = object.kind();
         let dkey = self.dkey.map(|dkey| Word::new(dkey, self.hex).key(kind.dkeys, "DKEY")).transpose()?;
         let akey = self.akey.map(|akey| Word::new(akey, self.hex).key(kind.akeys, "AKEY")).transpose()?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     dict::DurabilityOption,
     failure::{Failure, Outcome},
-    names::ContainerName,
+    names::{AtOption, ContainerName},
     object::keys::{Word, json_key, shown_key},
     output::Output,
 };
@@ -48,6 +48,8 @@ Examples:
     List {
         #[command(flatten)]
         container: ContainerName,
+        #[command(flatten)]
+        at: AtOption,
     },
 
     /// Show what is known of an object without reading its values.
@@ -55,6 +57,8 @@ Examples:
     Query {
         #[command(flatten)]
         object: ObjectName,
+        #[command(flatten)]
+        at: AtOption,
     },
 
     /// List the dkeys of an object, the akeys of a dkey, or the extents of an akey's array.
@@ -124,8 +128,8 @@ impl ObjectCommand {
                 let id = object.id().to_string();
                 output.respond(&json!({ "object": id }), |page| page.line(&id))
             }
-            ObjectCommand::List { container } => list(&container, output),
-            ObjectCommand::Query { object } => query(&object, output),
+            ObjectCommand::List { container, at } => list(&container, &at, output),
+            ObjectCommand::Query { object, at } => query(&object, &at, output),
             ObjectCommand::ListKeys(command) => command.run(output),
             ObjectCommand::Dump(command) => command.run(output),
             ObjectCommand::Get(command) => command.run(output),
@@ -135,14 +139,35 @@ impl ObjectCommand {
     }
 }
 
+/// One state of a container: it stays while this is held.
+enum State {
+    Newest(Transaction),
+    Kept(Container),
+}
+
+impl State {
+    fn of(container: Container, at: &AtOption) -> Outcome<Self> {
+        if at.is_given() {
+            return Ok(Self::Kept(at.of(container)?));
+        }
+        let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
+        Ok(Self::Newest(container.begin(options)?))
+    }
+
+    fn container(&self) -> &Container {
+        match self {
+            Self::Newest(transaction) => transaction.container(),
+            Self::Kept(container) => container,
+        }
+    }
+}
+
 impl ObjectName {
-    /// One state of the object, for reading: it stays while the transaction is held.
-    fn read(&self) -> Outcome<(Transaction, Object)> {
-        let container = self.container.read()?;
-        let transaction =
-            container.begin(TransactionOptions { read_only: true, ..TransactionOptions::default() })?;
-        let object = transaction.container().object(self.object)?;
-        Ok((transaction, object))
+    /// One state of the object, for reading.
+    fn read(&self, at: &AtOption) -> Outcome<(State, Object)> {
+        let state = State::of(self.container.read()?, at)?;
+        let object = state.container().object(self.object)?;
+        Ok((state, object))
     }
 
     /// Opens the container for writing, and the object in it.
@@ -199,8 +224,8 @@ fn form(form: ObjectForm) -> &'static str {
     }
 }
 
-fn list(container: &ContainerName, output: &mut Output<'_, '_>) -> Outcome {
-    let objects = container.read()?.objects()?;
+fn list(container: &ContainerName, at: &AtOption, output: &mut Output<'_, '_>) -> Outcome {
+    let objects = at.of(container.read()?)?.objects()?;
     if output.is_json() {
         output.begin("[", "]")?;
     }
@@ -222,8 +247,8 @@ fn list(container: &ContainerName, output: &mut Output<'_, '_>) -> Outcome {
     if output.is_json() { output.finish() } else { Ok(()) }
 }
 
-fn query(name: &ObjectName, output: &mut Output<'_, '_>) -> Outcome {
-    let (transaction, object) = name.read()?;
+fn query(name: &ObjectName, at: &AtOption, output: &mut Output<'_, '_>) -> Outcome {
+    let (state, object) = name.read(at)?;
     let exists = object.exists()?;
     let mut said = kind(object.id())?;
     let mut fields = vec![("exists", if exists { "yes" } else { "no" }.to_owned())];
@@ -235,7 +260,7 @@ fn query(name: &ObjectName, output: &mut Output<'_, '_>) -> Outcome {
         fields.push(("newest epoch", newest.0.to_string()));
     }
     if exists && object.kind().form == ObjectForm::Array {
-        let array = transaction.container().array(object.id())?;
+        let array = state.container().array(object.id())?;
         for (name, shown, number) in [
             ("size", "cells", array.size()?),
             ("cell_bytes", "bytes in a cell", array.cell_bytes()),

@@ -92,3 +92,46 @@ fn two_states_are_compared_and_one_comes_back() {
         assert_eq!(bench.ok(["dict", "get", &container, "runs", "changed"]), b"2");
     });
 }
+
+#[test]
+fn reading_commands_show_what_a_snapshot_keeps() {
+    Bench::each(|bench| {
+        let container = bench.prepare();
+        put(bench, &container, "a", "1");
+        let created =
+            bench.json(["object", "create", &container, "--dkeys", "integer", "--akeys", "lexical"]);
+        let object = created["object"].as_str().expect("an id").to_owned();
+        bench.ok(["object", "put", &container, &object, "7", "name", "loom"]);
+        let taken = bench.json(["snapshot", "create", &container, "then"]);
+        put(bench, &container, "a", "2");
+        put(bench, &container, "b", "2");
+        bench.ok(["dict", "put", &container, "later", "k", "v", "--create"]);
+        bench.ok(["object", "put", &container, &object, "7", "name", "mill"]);
+        bench.ok(["object", "put", &container, &object, "8", "name", "pond"]);
+
+        let epoch = taken["epoch"].to_string();
+        for at in ["then", &epoch] {
+            assert_eq!(bench.ok(["dict", "get", &container, "runs", "a", "--at", at]), b"1");
+            assert_eq!(bench.json(["dict", "count", &container, "runs", "--at", at]), json!(1));
+            assert_eq!(bench.json(["dict", "list", &container, "--at", at]), json!(["d", "runs"]));
+            assert_eq!(bench.ok(["dict", "keys", &container, "runs", "--at", at]), b"a\n");
+            let dumped = bench.ok(["dict", "dump", &container, "runs", "--at", at]);
+            assert_eq!(String::from_utf8_lossy(&dumped).lines().count(), 1);
+            assert_eq!(bench.ok(["object", "get", &container, &object, "7", "name", "--at", at]), b"loom");
+            let listed = bench.json(["object", "list", &container, "--at", at]);
+            assert_eq!(listed.as_array().map(Vec::len), Some(1));
+            let keys = bench.json(["object", "list-keys", &container, &object, "--at", at]);
+            assert_eq!(keys["entries"].as_array().map(Vec::len), Some(1), "{keys}");
+            let dumped = bench.ok(["object", "dump", &container, &object, "--at", at]);
+            assert_eq!(String::from_utf8_lossy(&dumped).lines().count(), 1);
+            assert_eq!(
+                bench.json(["object", "query", &container, &object, "--at", at])["exists"],
+                json!(true)
+            );
+        }
+        assert_eq!(bench.ok(["dict", "get", &container, "runs", "a"]), b"2");
+        bench.fails(3, ["dict", "get", &container, "runs", "b", "--at", "then"]);
+        bench.fails(3, ["dict", "get", &container, "runs", "a", "--at", "never"]);
+        bench.fails(2, ["dict", "put", &container, "runs", "a", "3", "--at", "then"]);
+    });
+}

@@ -81,7 +81,9 @@ impl Engine {
                 || state.tails.iter().any(|tail| tail.bulk().iter().any(|bulk| bulk.run.is_impaired()));
             state.runs.iter().any(|run| run.is_impaired()) || in_tails()
         };
-        if copy.is_none() && !has_impaired {
+        // In runs, what is lost of the log is known by its keys, and the log goes.
+        let has_damaged = self.state().tails.iter().any(|tail| tail.is_damaged());
+        if copy.is_none() && !has_impaired && !has_damaged {
             return Ok(());
         }
         let guard = self.maintenance_lock(Patience::Caller)?;

@@ -53,7 +53,7 @@ impl Engine {
         if !damaged.is_empty() || walk.has_lost || walk.is_thorough() {
             // As of now: what was moved or given up meanwhile is nobody's damage.
             let (state, _) = self.current()?;
-            tell_owners(&state, &damaged, &mut lost, &mut walk)?;
+            tell_owners(&state, &damaged, &lost, &mut walk)?;
         }
         Ok(walk.bytes)
     }
@@ -167,13 +167,13 @@ fn note_record(payload: &PayloadRead, place: LogPlace, walk: &mut Walk<'_>) -> V
 fn tell_owners(
     state: &Arc<State>,
     damaged: &Damaged,
-    lost: &mut BTreeSet<(u64, u64)>,
+    lost: &BTreeSet<(u64, u64)>,
     walk: &mut Walk<'_>,
 ) -> Result<()> {
     let newest = state.epoch();
     let kept = retained_epochs(state)?.into_iter().filter(|epoch| *epoch < newest);
     let mut since = Epoch::ZERO;
-    let mut told = BTreeSet::new();
+    let (mut told, mut told_lost) = (BTreeSet::new(), BTreeSet::new());
     for at in kept.chain([newest]) {
         let epochs = Epochs { at, since };
         let mut scan =
@@ -185,9 +185,12 @@ fn tell_owners(
                 // A damaged run is reported already; a lost value may be older than what is left of the log.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     if let Some(place) = scan.damaged()
-                        && lost.insert((place.file, place.offset))
+                        && !lost.contains(&(place.file, place.offset))
                     {
-                        walk.damaged("log", lost_at(place));
+                        let key = Cursor::key(&scan).to_vec();
+                        if told_lost.insert((place.file, place.offset, key.clone())) {
+                            walk.damaged("log", lost_at(place).of(Owner::Key(key)));
+                        }
                     }
                     continue;
                 }

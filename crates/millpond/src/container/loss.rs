@@ -5,7 +5,7 @@
 //! still so when they were read once more. What others put meanwhile stays, and so do older versions,
 //! which snapshots show.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use millpond_core::{
     At, Cursor, Direction, ErrorKind, Extent, Key, KeyRange, Op, Outcome, Owner, Precondition, RecordRef,
@@ -35,14 +35,19 @@ const MARKER_BYTES_MAX: usize = 1000;
 pub(super) fn mark(container: &Container, damages: &[Damage]) -> Result<Vec<Damage>> {
     let mut lost: BTreeMap<&[u8], Vec<&Damage>> = BTreeMap::new();
     for damage in damages {
-        if let Some(Owner::Value { key, .. }) = &damage.owner {
-            lost.entry(key).or_default().push(damage);
+        match &damage.owner {
+            Some(Owner::Value { key, .. }) => lost.entry(key).or_default().push(damage),
+            // Elsewhere, a record may come back whole from another copy.
+            Some(Owner::Key(key)) if damage.place.starts_with("log/") => {
+                lost.entry(key).or_default().push(damage);
+            }
+            _ => {}
         }
     }
     let mut marked = Vec::new();
     for (key, damages) in lost {
         let Some(first) = damages.first() else { continue };
-        let what = if mark_one(container, key, &damages)? {
+        let what = if mark_one(container, key, &damages)? || mark_unreadable(container, key, first)? {
             "the value is lost: a marker was put in its place"
         } else if mark_records(container, key, &damages)? {
             "records of the array are lost: markers were put in their place"
@@ -97,6 +102,31 @@ fn mark_one(container: &Container, key: &[u8], damages: &[&Damage]) -> Result<bo
         }
     }
     Ok(matches!(container.commit(vec![same], writes)?, Outcome::Committed { .. }))
+}
+
+/// Puts a marker in the place of a value that was damaged in the log, of which the store knows the key.
+fn mark_unreadable(container: &Container, key: &[u8], damage: &Damage) -> Result<bool> {
+    let is_whole = matches!(damage.owner, Some(Owner::Key(_)));
+    let Some((partition, sort)) = partition_of(key).filter(|_| is_whole && has_stored_value(key)) else {
+        return Ok(false);
+    };
+    let view = container.index()?.view(At::Latest)?;
+    let key = Key::new(partition, sort);
+    if !view.get(key).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        // It was put again.
+        return Ok(false);
+    }
+    let mut value = Vec::new();
+    put_lost(&mut value, &format!("all of it ({})", damage.place));
+    let range = KeyRange { partition, start: Bound::Included(sort), end: Bound::Included(sort) };
+    let same = Precondition::RangeUnchanged { range, since: view.epoch() };
+    let marker = Write { key, op: Op::Put { value: &value, extents: &[] }, tally: None };
+    match container.commit(vec![same], vec![marker]) {
+        Ok(outcome) => Ok(matches!(outcome, Outcome::Committed { .. })),
+        // It isn't the value alone.
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Puts markers in the place of what is lost of an extent of an array.

@@ -354,8 +354,8 @@ impl Container {
     /// `repair`, it also finishes the destruction of dictionaries, corrects counts, and gives
     /// dictionaries that no name leads to a name of the form `lost+found-<id>`; and it accepts the loss of
     /// damaged records of the log, which keep the container from being changed, and most of it from being
-    /// read: the report says where. In the place of a long value of a dictionary or of an akey whose bytes
-    /// are damaged it puts a marker, and so in the place of the records of an array whose bytes are: reading
+    /// read: the report says where. In the place of a value of a dictionary or of an akey whose bytes are
+    /// damaged, if it is a long one or was damaged in the log, it puts a marker, and so in the place of the records of an array whose bytes are: reading
     /// them answers `DataLoss` until they are written again, deleted, or forgotten ([`Container::forget`]).
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
         self.check_unscoped("check")?;

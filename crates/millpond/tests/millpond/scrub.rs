@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond::{Container, Error, ErrorKind, Pool, ScrubOptions};
+use millpond::{Container, Error, ErrorKind, ObjectOptions, Pool, ScrubOptions};
 
 use crate::scratch::{Scratch, noise, refused};
 
@@ -191,5 +191,56 @@ fn a_lost_value_is_marked_forgotten_and_whole_in_no_snapshot() {
         assert_eq!(container.forget().expect("forgotten"), 0);
         let check = container.check(false).expect("checked");
         assert_eq!(check.is_clean(), !has_snapshot, "{check:#?}");
+    }
+}
+
+#[test]
+fn a_short_value_that_is_lost_in_the_log_is_marked() {
+    for is_checkpointed in [false, true] {
+        let scratch = Scratch::file();
+        let before = scratch.container();
+        let dict = before.create_dict("d").expect("created");
+        dict.put_many((0..5u64).map(|key| (key.to_be_bytes(), noise(key, 100)))).expect("put");
+        let object = before.create_object(ObjectOptions::default()).expect("created");
+        object.put("d", "a", &noise(10, 200)).expect("put");
+        object.put("d", "b", &noise(11, 200)).expect("put");
+        let (url, id) = (before.url(), object.id());
+        before.close().expect("closed");
+        drop((dict, object, before));
+        for (seed, length) in [(1, 100), (2, 100), (10, 200)] {
+            damage(&scratch, &noise(seed, length));
+        }
+
+        let container = Container::open(&url).expect("opened");
+        if is_checkpointed {
+            // What is lost goes along, by its key.
+            container.store().compact().expect("compacted");
+        }
+        let (dict, object) = (container.dict("d").expect("opened"), container.object(id).expect("opened"));
+        for key in [1u64, 2] {
+            refused(dict.get(&key.to_be_bytes()), ErrorKind::Corrupt, ".log");
+        }
+        let report = container.check(true).expect("repaired");
+        assert_eq!((report.lost, report.repaired.len(), report.markers.len()), (3, 3, 3), "{report:#?}");
+        assert!(report.is_clean(), "{report:#?}");
+        for key in [1u64, 2] {
+            refused(dict.get(&key.to_be_bytes()), ErrorKind::DataLoss, "all of it (log/");
+        }
+        refused(object.get("d", "a"), ErrorKind::DataLoss, "all of it (log/");
+        assert_eq!(object.get("d", "b").expect("read").as_deref(), Some(&noise(11, 200)[..]));
+        for key in [0u64, 3, 4] {
+            let value = dict.get(&key.to_be_bytes()).expect("read");
+            assert_eq!(value.as_deref(), Some(&noise(key, 100)[..]));
+        }
+        assert_eq!(dict.len().expect("counted"), 5);
+        let again = container.check(true).expect("repaired");
+        assert_eq!((again.lost, again.markers.len(), again.is_clean()), (0, 3, true), "{again:#?}");
+        dict.put(&1u64.to_be_bytes(), b"again").expect("put");
+        assert_eq!(container.forget().expect("forgotten"), 2);
+        assert_eq!(dict.len().expect("counted"), 4);
+        assert_eq!(dict.get(&2u64.to_be_bytes()).expect("read"), None);
+        assert_eq!(object.get("d", "a").expect("read"), None);
+        let check = container.check(false).expect("checked");
+        assert!(check.is_clean() && check.markers.is_empty(), "{check:#?}");
     }
 }

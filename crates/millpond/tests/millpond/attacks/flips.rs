@@ -104,7 +104,8 @@ fn repair(dir: &Path, flip: &Flip, seen: Seen) -> Result<Seen, String> {
     container.close().map_err(|error| failed("closing it repaired", error))?;
     drop(container);
     // Rather than marked, as the values of single keys are.
-    let is_unknown = report.repaired.iter().any(|damage| damage.place.starts_with("log/"));
+    let is_unknown =
+        report.repaired.iter().any(|damage| damage.place.starts_with("log/") && damage.key.is_none());
     let is_given_up = report.lost > 0 && is_unknown;
     // The one record of the log.
     let now = if is_given_up { Holdings::early() } else { Holdings::now() };

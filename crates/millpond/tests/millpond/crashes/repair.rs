@@ -53,8 +53,8 @@ fn damaged() -> (SimMachine, ObjectId) {
     unnamed.put_many([(b"k", noise(300, 50))]).expect("put");
     let object = container.create_object(ObjectOptions::default()).expect("created");
     object.put("d", "single", &noise(200, 6000)).expect("put");
-    object.write("d", "array", 1, 0, &noise(201, 8000)).expect("written");
-    object.write("d", "array", 1, 10_000, &noise(202, 8000)).expect("written");
+    object.write("d", "array", 1, 0, &noise(201, 100_000)).expect("written");
+    object.write("d", "array", 1, 110_000, &noise(202, 8000)).expect("written");
     container.compact().expect("compacted");
     let store = container.store();
     let id = store.index().get(Key::new(&CATALOGUE, b"dd")).expect("read").expect("its name").value;
@@ -73,6 +73,7 @@ fn damaged() -> (SimMachine, ObjectId) {
     let machine = machine.power_cut_none();
     damage(&machine, ".log", b"lost-1");
     damage(&machine, ".seg", &noise(101, 9000)[5000..5020]);
+    damage(&machine, ".seg", &noise(201, 100_000)[70_000..70_020]);
     for (kind, from_end) in [(".run", 1), ("manifest", 40)] {
         let files = files(&machine, kind);
         assert_eq!(files.len(), 1, "{files:?}");
@@ -119,15 +120,22 @@ fn look(container: &Container, object: ObjectId) -> u64 {
     healthy as u64
 }
 
-fn look_at_object(container: &Container, object: ObjectId) -> [bool; 2] {
-    let Ok(object) = container.object(object) else { return [false; 2] };
+fn look_at_object(container: &Container, object: ObjectId) -> [bool; 4] {
+    let Ok(object) = container.object(object) else { return [false; 4] };
     let single = object.get("d", "single").map(|value| value.map(Vec::from));
-    let mut bytes = vec![0; 18_000];
-    let array = object.read("d", "array", 1, 0, &mut bytes).map(|holes| (bytes, holes));
-    let expected = [noise(201, 8000), vec![0; 2000], noise(202, 8000)].concat();
+    let read = |start: u64, length: usize| {
+        let mut bytes = vec![0; length];
+        object.read("d", "array", 1, start, &mut bytes).map(|holes| (bytes, holes))
+    };
+    let intact = noise(201, 100_000)[..65_536].to_vec();
+    let behind = [vec![0; 10_000], noise(202, 8000)].concat();
+    let lost = read(65_000, 10_000).expect_err("a part of it is damaged").kind();
+    assert!(matches!(lost, ErrorKind::Corrupt | ErrorKind::DataLoss), "{lost:?}");
     [
         is_there(single, &Some(noise(200, 6000)), "a single value"),
-        is_there(array, &(expected, std::iter::once(8000..10_000).collect()), "an array"),
+        is_there(read(0, 65_536), &(intact, Vec::new()), "what is intact of an extent"),
+        is_there(read(100_000, 18_000), &(behind, std::iter::once(100_000..110_000).collect()), "an array"),
+        lost == ErrorKind::DataLoss,
     ]
 }
 
@@ -154,7 +162,7 @@ fn look_at_dict(dict: &Dict) -> usize {
 }
 
 /// Everything that is to be healthy in the end.
-const END: u64 = KEYS + 2 + 3 + 3 + 1 + 1 + 2 + 1;
+const END: u64 = KEYS + 2 + 3 + 3 + 1 + 1 + 4 + 1;
 
 fn attack(seed: u64) -> u64 {
     let (machine, object) = damaged();

@@ -146,7 +146,9 @@ fn extents_at_random(seed: u64) {
     let container = Container::open(&url).expect("opened");
     let before = intact(&object(&container, id), &expected, ErrorKind::Corrupt);
     let report = container.check(true).expect("repaired");
-    assert!(report.is_clean() && report.lost > 0, "{report:#?}");
+    // What was overwritten as a whole is nobody's, and the same bit may have been changed twice.
+    let is_whole = before.iter().all(|is_intact| *is_intact);
+    assert!(report.is_clean() && (report.lost > 0 || is_whole), "{report:#?}");
     let after = intact(&object(&container, id), &expected, ErrorKind::DataLoss);
     assert_eq!(after, before, "what can be read is what could be");
     container.compact().expect("compacted");
