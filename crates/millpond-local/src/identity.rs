@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn both_libraries_make_the_same_checksums() {
         let here = identity(&KIND, 1, 7);
-        let bytes: Vec<u8> = (0..5000u32).map(|byte| (byte * 7 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..5000u32).map(|byte| ((byte * 7) >> 3) as u8).collect();
         for length in (0..bytes.len()).step_by(61).chain([LONG_BYTES - 1, LONG_BYTES]) {
             let expected = xxh3_64_with_seed(&bytes[..length], here.binding().wrapping_add(3));
             assert_eq!(here.checksum(3, &bytes[..length]), expected, "{length} bytes");

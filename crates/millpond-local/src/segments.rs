@@ -7,7 +7,7 @@
 //!   log record speaks for it, and this process must not take it for garbage.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::PathBuf,
     sync::{Arc, Weak},
@@ -53,16 +53,16 @@ pub(crate) struct SegmentPool {
 struct Inner {
     idle: Vec<SegmentFile>,
     /// Made by this process, and neither idle nor sealed: some writer has it.
-    active: HashSet<SegmentId>,
+    active: BTreeSet<SegmentId>,
     /// Where values begin that were finished and not committed yet, by segment.
-    pending: HashMap<SegmentId, BTreeSet<u64>>,
+    pending: BTreeMap<SegmentId, BTreeSet<u64>>,
     /// Made by this process and not unlinked.
-    own: HashSet<SegmentId>,
+    own: BTreeSet<SegmentId>,
     /// Written by this process since it was last synced.
-    unsynced: HashMap<SegmentId, Unsynced>,
+    unsynced: BTreeMap<SegmentId, Unsynced>,
     /// A sync of these failed: what was in them may be lost, though a later sync succeed.
-    failed: HashSet<SegmentId>,
-    readers: HashMap<SegmentId, Arc<SegmentReader>>,
+    failed: BTreeSet<SegmentId>,
+    readers: BTreeMap<SegmentId, Arc<SegmentReader>>,
 }
 
 /// A segment that was written since it was last synced.
@@ -273,7 +273,7 @@ impl SegmentPool {
     /// Writes extents again where they are, and makes them durable: for when a sync may have failed
     /// unseen.
     pub(crate) fn write_again(&self, extents: &[Extent]) -> Result<()> {
-        let mut by_segment: HashMap<SegmentId, Vec<Extent>> = HashMap::new();
+        let mut by_segment: BTreeMap<SegmentId, Vec<Extent>> = BTreeMap::new();
         for extent in extents {
             by_segment.entry(extent.segment).or_default().push(*extent);
         }
