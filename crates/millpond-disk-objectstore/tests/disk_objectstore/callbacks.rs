@@ -81,8 +81,7 @@ fn the_same_is_told() {
 
     for hash_type in ["sha256", "sha1"] {
         let ((_dir, theirs_into), (_other_dir, path_into)) = (place(), place());
-        let mut config = Config::default();
-        config.hash_type = hash_type.parse().expect("a hash");
+        let config = Config { hash_type: hash_type.parse().expect("a hash"), ..Config::default() };
         oracle.does(json!(["init", theirs_into, {"hash_type": hash_type}]));
         let into = Folder::init(&path_into, &config).expect("made");
         oracle.does(json!(["add_to_pack", digits[..3], false]));
