@@ -122,11 +122,9 @@ impl Progress for Impatient {
 fn full() -> (tempfile::TempDir, Folder, Vec<BlobId>) {
     let (dir, folder) = folder();
     let mut random = Random::new(2);
-    let contents: Vec<_> = (0..20).map(|_| content(&mut random)).collect();
-    let mut ids = add(&folder, &contents[..10], false);
-    ids.extend(
-        contents[10..].iter().map(|content| folder.add_loose(&mut content.as_slice()).expect("added")),
-    );
+    let contents: Vec<_> = (0..10).map(|_| content(&mut random)).collect();
+    let mut ids = add(&folder, &contents[..5], false);
+    ids.extend(contents[5..].iter().map(|content| folder.add_loose(&mut content.as_slice()).expect("added")));
     (dir, folder, ids)
 }
 
