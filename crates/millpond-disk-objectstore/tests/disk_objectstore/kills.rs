@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use millpond::{BlobId, HashType};
-use millpond_disk_objectstore::{CompressMode, Config, Folder, PackLooseOptions, RepackOptions};
+use millpond::{BlobId, HashType, Result};
+use millpond_disk_objectstore::{AddOptions, CompressMode, Config, Folder, PackLooseOptions, RepackOptions};
 use millpond_testkit::{
     process::{Part, role, tell},
     random::{Random, test_scale, test_seed},
@@ -43,29 +43,37 @@ fn base(path: &Path) -> BTreeSet<u64> {
     (0..12).collect()
 }
 
-/// What the process does, and tells when it is done.
-fn play(path: &Path) {
-    let folder = Folder::open(path).expect("opened");
+/// What the process does, and tells when it is done, or that it failed.
+fn play() {
+    let path = std::env::var(DIR).expect("a directory");
+    match work(Path::new(&path)) {
+        Ok(()) => tell("end"),
+        Err(error) => tell(format!("failed: {}", error.to_string().replace('\n', " "))),
+    }
+}
+
+fn work(path: &Path) -> Result<()> {
+    let folder = Folder::open(path)?;
     let id = |number| HashType::Sha256.hash(&content(number));
     for number in 20..23 {
-        folder.add_loose(&mut content(number).as_slice()).expect("added");
+        folder.add_loose(&mut content(number).as_slice())?;
         tell(format!("added {number}"));
     }
-    add(&folder, &(23..28).map(content).collect::<Vec<_>>(), true);
+    let options = AddOptions { compress: true, ..AddOptions::default() };
+    folder.add_to_pack((23..28).map(content), options, None)?;
     (23..28).for_each(|number| tell(format!("added {number}")));
     let pack = PackLooseOptions { compress: CompressMode::Auto, clean_per_pack: true, ..Default::default() };
-    folder.pack_all_loose(pack, None).expect("packed");
-    folder.add_loose(&mut content(1).as_slice()).expect("added");
-    folder.clean_storage(false).expect("cleaned");
+    folder.pack_all_loose(pack, None)?;
+    folder.add_loose(&mut content(1).as_slice())?;
+    folder.clean_storage(false)?;
     tell("deleting 2");
     tell("deleting 20");
-    folder.delete([id(2), id(20)]).expect("deleted");
+    folder.delete([id(2), id(20)])?;
     for keep_ids in [false, true] {
         let options = RepackOptions { compress: CompressMode::Yes, keep_ids };
-        folder.repack(options, None).expect("repacked");
+        folder.repack(options, None)?;
     }
-    folder.close().expect("closed");
-    tell("end");
+    folder.close()
 }
 
 struct Attack<'a> {
@@ -94,21 +102,21 @@ impl Attack<'_> {
         points
     }
 
-    /// Kills the process at `point`, and looks at what is left. Answers whether it was killed.
-    fn run(&self, point: &Point, oracle: &mut Option<Oracle>) -> Result<bool, String> {
+    /// Has `what` happen to the process at `point`, and looks at what is left. Answers whether it noticed.
+    fn run(&self, point: &Point, what: &str, oracle: &mut Option<Oracle>) -> Result<bool, String> {
         let (work, trace) = (self.work(), self.base.with_extension("trace"));
-        let mut process = self.part(&work, strace::injecting(&trace, point, "signal=KILL")).start();
+        let mut process = self.part(&work, strace::injecting(&trace, point, what)).start();
         let status = process.end_within(PATIENCE)?;
-        let (mut there, mut in_doubt) = (self.there.clone(), BTreeSet::new());
+        let (mut there, mut has_ended) = (self.there.clone(), false);
         while let Some(told) = process.told() {
-            match told.split_once(' ').map(|(what, number)| (what, number.parse().expect("a number"))) {
-                Some(("added", number)) => drop(there.insert(number)),
-                Some(("deleting", number)) => {
-                    there.remove(&number);
-                    in_doubt.insert(number);
-                }
-                _ => {}
+            match told.split_once(' ').map(|(what, number)| (what, number.parse())) {
+                Some(("added", Ok(number))) => drop(there.insert(number)),
+                Some(("deleting", Ok(number))) => drop(there.remove(&number)),
+                _ => has_ended |= told == "end",
             }
+        }
+        if !status.success() && !what.starts_with("signal") {
+            return Err(format!("the process didn't survive an error: {status}"));
         }
         look(&work, &there, oracle, "at once")?;
         let folder = Folder::open(&work).map_err(|error| error.to_string())?;
@@ -126,7 +134,7 @@ impl Attack<'_> {
             return Err(format!("{left:?} are left, of which {known} are packs"));
         }
         fs::remove_dir_all(work).expect("removed");
-        Ok(!status.success())
+        Ok(!has_ended)
     }
 }
 
@@ -162,40 +170,74 @@ fn look(path: &Path, there: &BTreeSet<u64>, oracle: &mut Option<Oracle>, when: &
 fn a_process_killed_at_any_call_leaves_a_sound_folder() {
     const TEST: &str = "kills::a_process_killed_at_any_call_leaves_a_sound_folder";
     if role().is_some() {
-        return play(Path::new(&std::env::var(DIR).expect("a directory")));
+        return play();
     }
     if !strace::is_there(TEST) {
         return;
     }
-    let mut oracle = Oracle::start(TEST);
+    let deaths = sweep(TEST, 60, &["signal=KILL"], |_| true);
+    assert!(deaths > 30, "only {deaths} deaths: the test shows little");
+}
+
+#[test]
+fn a_call_that_fails_leaves_a_sound_folder() {
+    const TEST: &str = "kills::a_call_that_fails_leaves_a_sound_folder";
+    if role().is_some() {
+        return play();
+    }
+    if !strace::is_there(TEST) {
+        return;
+    }
+    let calls = [
+        "pwrite64",
+        "write",
+        "fdatasync",
+        "fsync",
+        "ftruncate",
+        "rename",
+        "unlink",
+        "link",
+        "mkdir",
+        "openat",
+    ];
+    let changes = |point: &Point| calls.contains(&&*point.call) && !point.line.contains("TOLD");
+    let noticed = sweep(TEST, 40, &["error=EIO", "error=ENOSPC"], changes);
+    assert!(noticed > 10, "only {noticed} failures were noticed: the test shows little");
+}
+
+/// Has one of `what` happen at one after the other of the calls that `is_chosen`, or at some of them. Answers
+/// how often the process noticed.
+fn sweep(test: &str, runs: usize, what: &[&str], is_chosen: impl Fn(&Point) -> bool) -> usize {
+    let mut oracle = Oracle::start(test);
     let seed = test_seed(1);
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("folder");
     let there = base(&path);
-    let attack = Attack { test: TEST, base: &path, there };
-    let points = attack.rehearse();
+    let attack = Attack { test, base: &path, there };
+    let points: Vec<_> = attack.rehearse().into_iter().filter(is_chosen).collect();
     let mut random = Random::new(seed);
-    let runs = 60 * test_scale() as usize;
+    let runs = runs * test_scale() as usize;
     println!("{} calls", points.len());
-    let mut kills = 0;
+    let mut noticed = 0;
     for turn in 0..runs {
         let all = runs >= points.len();
         let point =
             if all && turn < points.len() { &points[turn] } else { &points[random.index(points.len())] };
-        let killed = attack.run(point, &mut oracle).unwrap_or_else(|why| {
-            panic!("seed {seed}: killed at call {} of {} ({}): {why}", point.nth, point.call, point.line)
+        let what = what[random.index(what.len())];
+        let has_noticed = attack.run(point, what, &mut oracle).unwrap_or_else(|why| {
+            panic!("seed {seed}: {what} at call {} of {} ({}): {why}", point.nth, point.call, point.line)
         });
-        kills += usize::from(killed);
+        noticed += usize::from(has_noticed);
     }
-    println!("{kills} deaths");
-    assert!(kills * 2 > runs, "only {kills} deaths: the test shows little");
+    println!("{noticed} of {runs} were noticed");
+    noticed
 }
 
 #[test]
 fn loose_originals_go_only_after_their_packs_are_durable() {
     const TEST: &str = "kills::loose_originals_go_only_after_their_packs_are_durable";
     if role().is_some() {
-        return play(Path::new(&std::env::var(DIR).expect("a directory")));
+        return play();
     }
     if !strace::is_there(TEST) {
         return;
