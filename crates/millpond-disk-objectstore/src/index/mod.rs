@@ -14,7 +14,7 @@ use std::{path::Path, time::Duration};
 use millpond::{Error, ErrorKind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-pub(crate) use rows::Mark;
+pub(crate) use rows::{Lookup, Mark};
 pub(crate) use write::Written;
 
 /// As disk-objectstore makes it, to the letter.

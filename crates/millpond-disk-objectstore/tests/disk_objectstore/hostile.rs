@@ -188,3 +188,19 @@ fn sizes_that_lie_and_bombs_take_no_memory() {
         assert_eq!(into.count_objects().expect("counted").packed, 0);
     }
 }
+
+#[test]
+fn a_damaged_row_hides_its_object_alone() {
+    let (_dir, folder, objects) = small();
+    let loosened = folder.loosen(&objects[1].0).expect("loosened");
+    set_row(&folder, "\"offset\" = -1 WHERE compressed");
+    // There is another copy of it.
+    assert_eq!(read_all(folder.path(), &objects), objects.len());
+    let found: Vec<_> = folder.streams(objects.iter().map(|(id, _)| *id), false).expect("asked").collect();
+    assert!(found.len() == objects.len() && found.iter().all(Result::is_ok), "{found:?}");
+    fs::remove_file(loosened).expect("removed");
+    assert_eq!(read_all(folder.path(), &objects), objects.len() - 1);
+    corrupt("alone", folder.read(&objects[1].0));
+    let found: Vec<_> = folder.streams(objects.iter().map(|(id, _)| *id), false).expect("asked").collect();
+    assert_eq!((found.len(), found.iter().filter(|found| found.is_err()).count()), (objects.len(), 1));
+}
