@@ -95,25 +95,23 @@ impl Objects {
         let mut ids: Vec<BlobId> = ids.into_iter().collect();
         ids.sort_unstable();
         ids.dedup();
-        let (mut others, damaged) = objects.look_up(ids)?;
-        // They may be loose, too.
-        others.extend(damaged.into_iter().map(|(id, _)| id));
-        objects.loose = others.into_iter();
+        objects.loose = maybe_loose(objects.look_up(ids)?).collect::<Vec<_>>().into_iter();
         Ok(objects)
     }
 
     /// Takes those of `ids` that are packed as what comes next; answers the others, and those whose row is
     /// damaged.
-    fn look_up(&mut self, ids: Vec<BlobId>) -> Result<(Vec<BlobId>, Vec<(BlobId, Error)>)> {
-        let (version, Lookup { mut rows, absent, damaged }) = self.folder.with_index(|index| {
+    fn look_up(&mut self, ids: Vec<BlobId>) -> Result<Lookup> {
+        let (version, mut lookup) = self.folder.with_index(|index| {
             // The version first: what is committed in between is looked up again without need.
             Ok((self.folder.version(index)?, index.find_all(ids)?))
         })?;
+        let mut rows = mem::take(&mut lookup.rows);
         rows.sort_unstable_by_key(|row| (row.place.pack, row.place.offset, row.id));
         self.version = Some(version);
         self.packed = rows.into_iter();
         self.pack = None;
-        Ok((absent, damaged))
+        Ok(lookup)
     }
 
     /// The next packed object.
@@ -133,8 +131,7 @@ impl Objects {
                         // It may be another file of that name. Who was packed and is no longer in the
                         // index may be loose.
                         let ids: Vec<_> = mem::take(&mut self.packed).map(|row| row.id).collect();
-                        let (absent, damaged) = self.look_up(ids)?;
-                        let others = absent.into_iter().chain(damaged.into_iter().map(|(id, _)| id));
+                        let others = maybe_loose(self.look_up(ids)?);
                         self.loose = mem::take(&mut self.loose).chain(others).collect::<Vec<_>>().into_iter();
                         continue;
                     }
@@ -193,13 +190,18 @@ impl Objects {
             }
             // They may have been packed meanwhile. Who isn't in the index now either doesn't exist.
             let ids = mem::take(&mut self.vanished);
-            let (absent, damaged) = self.look_up(ids)?;
+            let Lookup { absent, damaged, .. } = self.look_up(ids)?;
             self.damaged.extend(damaged.into_iter().map(|(_, error)| error));
             if !self.skip_missing {
                 self.missing = mem::take(&mut self.missing).chain(absent).collect::<Vec<_>>().into_iter();
             }
         }
     }
+}
+
+/// Who has no row, and whose row is damaged.
+fn maybe_loose(lookup: Lookup) -> impl Iterator<Item = BlobId> {
+    lookup.absent.into_iter().chain(lookup.damaged.into_iter().map(|(id, _)| id))
 }
 
 impl Iterator for Objects {
