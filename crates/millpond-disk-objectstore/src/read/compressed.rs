@@ -160,3 +160,47 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, sync::Arc};
+
+    use millpond::HashType;
+    use millpond_testkit::random::Random;
+
+    use super::*;
+    use crate::zlib::Deflater;
+
+    #[test]
+    fn who_goes_back_goes_on_from_states_that_are_kept() {
+        let mut random = Random::new(1);
+        let bytes: Vec<u8> = (0..5 << 20).map(|_| random.below(9) as u8).collect();
+        let (mut deflater, mut small) = (Deflater::new(1).expect("begun"), Vec::new());
+        deflater.update(&bytes, &mut small).expect("compressed");
+        deflater.finish(&mut small).expect("ended");
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"before it").and_then(|()| file.write_all(&small)).expect("written");
+        let stored = Stored { file: Arc::new(file), offset: 9, length: small.len() as u64 };
+        let id = HashType::Sha256.hash(&bytes);
+        let mut object = Compressed::new(stored, bytes.len() as u64);
+        let mut room = vec![0; 1000];
+        object.seek(&id, 4 << 20).expect("sought");
+        assert!(object.kept.is_empty(), "states cost something, and nobody has gone back");
+        object.seek(&id, 7).expect("sought");
+        object.seek(&id, (5 << 20) - 1).expect("sought");
+        let kept = object.kept.len();
+        assert_eq!(kept, 4);
+        for _ in 0..50 {
+            let position = random.below(bytes.len() as u64);
+            object.seek(&id, position).expect("sought");
+            let length = object.read(&id, &mut room).expect("read");
+            assert!(length > 0 && bytes[position as usize..].starts_with(&room[..length]), "at {position}");
+        }
+        assert_eq!(object.kept.len(), kept);
+        object.rewind();
+        assert_eq!(
+            object.read(&id, &mut room).map(|length| bytes.starts_with(&room[..length])).ok(),
+            Some(true)
+        );
+    }
+}
