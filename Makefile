@@ -60,9 +60,10 @@ torture: setup ## Attacks the store for MINUTES (10), with new seeds
 sanitize: setup ## Fuzzers, Miri and AddressSanitizer, with a nightly toolchain
 	@scripts/sanitize
 
-bench: package ## Measures Millpond beside its peers; FULL=1 also at ten million records
+bench: package oracle ## Measures Millpond beside its peers; FULL=1 also at ten million records
 	@echo "== building the peers"
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@.venv-oracle/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements-apart.txt
 	@cargo build --release --quiet --manifest-path benchmarks/rust/Cargo.toml --target-dir $(BENCH_TARGET)
 	$(PYTHON) benchmarks/python/bench.py --binary $(BENCH_TARGET)/release/millpond-benchmarks $(if $(FULL),--full) $(BENCH_OPTIONS)
 

@@ -49,6 +49,20 @@ TITLES = {
     "diff": "difference of two snapshots with 1,000 changes between, the median one",
     "get_beside_snapshots": "get, of a fifth of the keys beside 100 snapshots",
     "get_beside_snapshots_floor": "the same without a snapshot",
+    "insert_many": "insert of all, with one sync for many, an object",
+    "insert_many_compressed": "insert of all, compressed",
+    "get_many_compressed": "get of all, compressed",
+    "has_many": "asking which are there, an object",
+    "list": "listing all ids, an object",
+    "validate": "validation by checksum (disk-objectstore: by hash), an object",
+    "optimize": "packing and compressing what came in uncompressed, an object",
+    "insert": "insert of one, synced",
+    "open_read_close": "open, read one, close",
+    "stream_in": "a stream of 1 GiB in, a MiB",
+    "stream_out": "the stream out, a MiB",
+    "stream_memory_mib": "memory that the stream takes, MiB",
+    "many_bytes": "bytes on disk",
+    "compressed_bytes": "bytes on disk, compressed",
     "open": "open, closed cleanly",
     "open_again": "open again beside the first handle",
     "open_full_tail": "open, full tail",
@@ -65,13 +79,22 @@ TITLES = {
     "empty_function": "an empty call of a function",
 }
 
-SECTIONS = {"single": "Single and bulk operations", "sync": "Synced puts beside the floor"}
+SECTIONS = {
+    "single": "Single and bulk operations",
+    "sync": "Synced puts beside the floor",
+    "blobs": "Content-addressed stores",
+}
 
 # Where nothing but the clock says anything, even without syncs.
 CLOCKED = ("threads", "processes", "visibility", "watch", "objects", "snapshots", "opening")
 
 # What the records of a section are.
-COUNTED = {"objects": "MiB of extents in each array", "watch": "commits", "visibility": "commits"}
+COUNTED = {
+    "blobs": "texts of 100 B to 10 KB",
+    "objects": "MiB of extents in each array",
+    "watch": "commits",
+    "visibility": "commits",
+}
 
 
 def size(value_bytes: int) -> str:
@@ -152,7 +175,7 @@ def sections(results: Results) -> list[str]:
         if section == "floors":
             continue
         heading = [SECTIONS.get(section, section.capitalize()), language.capitalize(), durability]
-        heading += [f"values of {size(value_bytes)}"]
+        heading += [f"values of {size(value_bytes)}"] if section != "blobs" else []
         heading += [f"{threads} threads"] if threads > 1 else []
         heading += [f"{processes} processes"] if processes > 1 else []
         count = f"{runs[0].job.count:,} {COUNTED.get(section, 'records')}"

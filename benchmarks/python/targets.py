@@ -332,5 +332,54 @@ def of_objects() -> list[Goal]:
     ]
 
 
+def of_blobs() -> list[Goal]:
+    group = "Blobs"
+
+    def measured(peer: str, workload: str) -> Place:
+        return at("blobs", "python", peer, workload, durability="sync")
+
+    def to(peer: str, text: str, limit: float, workload: str, clock: Callable[..., float] = CPU) -> Goal:
+        return rate(group, text, limit, measured("millpond", workload), measured(peer, workload), clock)
+
+    dos, plain = "disk-objectstore", "plain"
+    memory = at("blobs", "python", "millpond", "stream_memory_mib", durability="sync")
+
+    def gigabytes(results: Results) -> float | None:
+        mib_us = cost(results, measured("millpond", "stream_out"), WALL)
+        return (1 << 20) / mib_us / 1000 if mib_us else None
+
+    return [
+        to(dos, "insert of many, to disk-objectstore's rate into packs", 6.0, "insert_many"),
+        to("rsdos", "insert of many, to rsdos's rate, which syncs nothing", 1.5, "insert_many"),
+        within(
+            group,
+            "insert of many, to hashing and appending",
+            0.64,
+            measured("millpond", "insert_many"),
+            measured(plain, "insert_many"),
+            CPU,
+        ),
+        to(dos, "synced insert of one, to disk-objectstore's rate", 7.0, "insert", WALL),
+        time_of(group, "read of one", 8, measured("millpond", "get")),
+        to(dos, "read of many, to disk-objectstore's rate", 5.2, "get_many"),
+        to(dos, "read of many compressed, to disk-objectstore's rate", 6.5, "get_many_compressed"),
+        to(dos, "asking which of many are there, to disk-objectstore's rate", 9.0, "has_many"),
+        to(dos, "packing with zstd, to disk-objectstore's rate with zlib", 10.0, "optimize"),
+        to(dos, "validation by checksum, to disk-objectstore's rate", 4.0, "validate"),
+        to(dos, "listing ids, to disk-objectstore's rate", 10.0, "list"),
+        time_of(group, "open, read one, close", 100, measured("millpond", "open_read_close")),
+        within(
+            group,
+            "a stream of 1 GiB in, to hashing while it is appended",
+            1.15,
+            measured("millpond", "stream_in"),
+            measured(plain, "stream_in"),
+            WALL,
+        ),
+        Goal(group, "the stream out", 4, " GB/s", False, gigabytes, clocked=True),
+        fact(group, "memory that the stream takes", 64, " MiB", memory),
+    ]
+
+
 def goals() -> list[Goal]:
-    return in_rust() + in_python() + of_objects() + at_large() + others()
+    return in_rust() + in_python() + of_objects() + of_blobs() + at_large() + others()
