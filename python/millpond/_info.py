@@ -85,6 +85,7 @@ class Statistics:
     bytes_records: int
     bytes_segments: int
     bytes_segments_live: int
+    bytes_dead: int
     bytes_log: int
     records: int
     runs: int

@@ -402,6 +402,7 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
                 format_size(statistics.bytes_segments_live)
             ),
         ),
+        ("Dead", format!("about {}, which a compaction gives back", format_size(statistics.bytes_dead))),
         ("Log", format_size(statistics.bytes_log)),
         ("Epoch", format!("{} (synced: {})", statistics.epoch, statistics.epoch_synced)),
         ("Last scrub", query.last_scrub.map_or_else(|| "never".to_owned(), last_scrub)),

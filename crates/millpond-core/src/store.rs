@@ -195,6 +195,9 @@ pub struct Statistics {
     pub bytes_segments: u64,
     /// Bytes of bulk values that records own.
     pub bytes_segments_live: u64,
+    /// About how many bytes of records and bulk values nobody needs, so that a compaction gives them back:
+    /// what was superseded and deleted, but for what it turns out that a snapshot needs.
+    pub bytes_dead: u64,
     /// Bytes in the log that no run holds yet.
     pub bytes_log: u64,
     /// Records in runs, superseded versions and tombstones included.

@@ -48,6 +48,7 @@ impl Store for MemoryStore {
             bytes_records: shared.account.bytes(Purpose::Records),
             bytes_segments,
             bytes_segments_live: bytes_segments.saturating_sub(shared.segments.bytes_unowned()),
+            bytes_dead: shared.segments.bytes_unowned(),
             bytes_log: 0,
             records: table.versions,
             runs: 0,

@@ -90,6 +90,7 @@ impl Store for RadosStore {
             bytes_records: head.bytes_records,
             bytes_segments: head.bytes_bulk + head.bytes_dead,
             bytes_segments_live: head.bytes_bulk,
+            bytes_dead: head.bytes_dead,
             bytes_log: 0,
             records: head.records,
             runs: 0,

@@ -112,7 +112,7 @@ impl Engine {
         dead
     }
 
-    fn segment_length(&self, segment: SegmentId) -> u64 {
+    pub(super) fn segment_length(&self, segment: SegmentId) -> u64 {
         // A segment that can't be opened is left as it is, for `check` to report.
         self.segments.reader(segment).and_then(|reader| reader.length()).unwrap_or(0)
     }
@@ -469,7 +469,7 @@ impl Engine {
 }
 
 /// About how many bytes of a segment values of `length` bytes take up, with their frames.
-fn stored_bytes(length: u64) -> u64 {
+pub(super) fn stored_bytes(length: u64) -> u64 {
     length + length / 1024
 }
 

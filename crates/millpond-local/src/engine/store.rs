@@ -7,7 +7,7 @@ use std::{
 
 use millpond_core::{At, Epoch, Error, ErrorKind, Extent, Key, Record, Result, Statistics, View};
 
-use super::{Engine, lock, maintenance::Patience};
+use super::{Engine, compaction::stored_bytes, lock, maintenance::Patience};
 use crate::{
     read::{LocalView, into_record, with_key},
     segments::{Writer, asking},
@@ -70,20 +70,30 @@ impl Engine {
         for (segment, bytes) in state.tails.iter().flat_map(|tail| tail.segments()) {
             *segments.entry(segment).or_default() += bytes;
         }
-        let mut bytes_segments = 0;
-        for segment in segments.keys() {
-            bytes_segments += self.segments.reader(*segment).and_then(|reader| reader.length()).unwrap_or(0);
+        let (mut bytes_segments, mut bytes_dead) = (0, 0);
+        for (segment, owned) in &segments {
+            let length = self.segment_length(*segment);
+            let superseded = state.manifest.segments.get(segment).map_or(0, |entry| entry.superseded);
+            bytes_segments += length;
+            bytes_dead += length.saturating_sub(stored_bytes(owned.saturating_sub(superseded)));
         }
+        let (bytes_records, records) =
+            runs().fold((0u64, 0u64), |(bytes, records), run| (bytes + run.bytes, records + run.records));
+        // A superseded record is taken to be as long as any other.
+        let superseded = state.manifest.superseded_records.min(records);
+        let share = u128::from(bytes_records) * u128::from(superseded) / u128::from(records.max(1));
+        bytes_dead += u64::try_from(share).unwrap_or(bytes_records);
         self.clear_dead_slots()?;
         let slots = self.control.slots().iter();
         Ok(Statistics {
             epoch: epoch.0,
             epoch_synced: if synced >= offset { epoch.0 } else { state.manifest.horizon.0 },
-            bytes_records: runs().map(|run| run.bytes).sum(),
+            bytes_records,
             bytes_segments,
             bytes_segments_live: segments.values().sum(),
+            bytes_dead,
             bytes_log: offset - first,
-            records: runs().map(|run| run.records).sum(),
+            records,
             runs: runs().count() as u64,
             segments: segments.len() as u64,
             processes: slots.filter(|slot| slot.serial.load(Ordering::Relaxed) != 0).count() as u64,

@@ -87,6 +87,7 @@ fn statistics_are_sane(fixture: &mut Fixture) {
     store.compact().expect("compacted");
     let after = store.statistics().expect("statistics");
     assert!(after.bytes_segments_live < bulk.len() as u64, "nobody owns those any more: {after:?}");
+    assert!(after.bytes_dead < bulk.len() as u64, "they were given back: {after:?}");
 }
 
 fn verify_finds_a_whole_store_whole(fixture: &mut Fixture) {

@@ -35,6 +35,7 @@ const FAMILIES: &[Family] = &[
     gauge("segments_live_bytes", "Bytes of long values that records own.", |m| {
         Some(m.statistics.bytes_segments_live)
     }),
+    gauge("dead_bytes", "Bytes that a compaction would give back, about.", |m| Some(m.statistics.bytes_dead)),
     gauge("log_bytes", "Bytes in the log that no run holds yet: the backlog of checkpoints.", |m| {
         Some(m.statistics.bytes_log)
     }),
