@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, io::Read};
 
-use millpond_core::{Cursor, ErrorKind, Precondition, Record, Result};
+use millpond_core::{Cursor, ErrorKind, Precondition, Progress, Record, Result};
 use serde::Serialize;
 
 use super::{
@@ -15,7 +15,6 @@ use super::{
     extract::{place, store_error},
     insert::{is_there, signed},
     parallel,
-    progress::Progress,
     reference, sizes,
     store::InsertOptions,
     worth::SMALL_BYTES,
