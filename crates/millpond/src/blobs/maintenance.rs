@@ -14,8 +14,7 @@ use super::{
     encode::{self, Encoded, WHOLE_BYTES, fill},
     extract::{place, store_error},
     insert::{is_there, signed},
-    parallel,
-    reference, sizes,
+    parallel, reference, sizes,
     store::InsertOptions,
     worth::SMALL_BYTES,
 };

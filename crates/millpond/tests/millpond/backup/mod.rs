@@ -8,11 +8,12 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use millpond::{
     Backup, BlobSettings, BlobStore, Container, ContainerOptions, ContainerType, ErrorKind, InsertOptions,
-    OpenOptions, Pool, PoolOptions, Progress, Result, Silent,
+    OpenOptions, Pool, PoolOptions, Progress, Result, Silent, WatchOptions,
 };
 
 use crate::scratch::{Scratch, noise, refused};
@@ -255,6 +256,38 @@ fn a_destroyed_container_is_restored_where_it_was() {
     let restored = pool.restore(&place(&scratch), None, &mut Silent).expect("restored");
     assert!(entries(&restored, "d") == expected);
     assert!(pool.query().expect("told").used > used);
+}
+
+#[test]
+fn a_cursor_knows_that_its_log_stayed_behind() {
+    let scratch = Scratch::file();
+    let container = scratch.container();
+    let options = |name| WatchOptions::default().cursor(name);
+    let mut behind = container.watch(options("behind")).expect("a watch");
+    let mut done = container.watch(options("done")).expect("a watch");
+    put(&container, "d", 0, 20);
+    let next = |watch: &mut millpond::Watch| {
+        watch.next_within(Duration::ZERO).expect("no error").map(|changes| changes.epoch())
+    };
+    let first = next(&mut behind).expect("a commit");
+    behind.acknowledge(first).expect("acknowledged");
+    let mut last = None;
+    while let Some(epoch) = next(&mut done) {
+        last = Some(epoch);
+    }
+    done.acknowledge(last.expect("commits")).expect("acknowledged");
+    drop((behind, done));
+    back_up(&container, &place(&scratch));
+    let restored = other_pool(&scratch).restore(&place(&scratch), None, &mut Silent).expect("restored");
+    // To acknowledge is a commit, too, so that neither stands at the end of the log.
+    for name in ["behind", "done"] {
+        let error = restored.watch(options(name)).expect_err("what it stands in isn't there");
+        assert_eq!(error.kind(), ErrorKind::Lagged, "{error}");
+        let restart = error.restart_epoch().expect("where to go on");
+        let mut watch = restored.watch(options(name).after(restart)).expect("a watch");
+        restored.dict("d").expect("a dict").put(b"new", b"value").expect("put");
+        assert!(next(&mut watch).is_some_and(|epoch| epoch >= restart));
+    }
 }
 
 /// Fails at its so many-th call.
