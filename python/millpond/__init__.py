@@ -21,6 +21,7 @@ from collections.abc import MutableMapping
 
 from . import errors
 from ._info import (
+    Backup,
     BlobMeta,
     BlobsStatus,
     CheckReport,
@@ -100,6 +101,7 @@ __all__ = [
     "Array",
     "ArrayStat",
     "Attributes",
+    "Backup",
     "BlobExtractions",
     "BlobIds",
     "BlobInsertions",

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 __all__ = [
+    "Backup",
     "BlobMeta",
     "BlobsStatus",
     "CheckReport",
@@ -267,6 +269,21 @@ class LastScrub:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup of a container: where it is, what it is of, and how many of its bytes another one has, too."""
+
+    path: Path
+    uuid: UUID
+    label: str | None
+    type: str
+    epoch: int
+    created: datetime
+    files: int
+    bytes: int
+    bytes_linked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A state of a container that stays readable.
 
@@ -322,6 +339,18 @@ def check_report(text: str) -> CheckReport:
     item = json.loads(text)
     places = {name: [_damage(one) for one in item[name]] for name in ("damages", "repaired", "markers")}
     return _record(CheckReport, {**item, **places})
+
+
+def backup(text: str) -> Backup:
+    item = json.loads(text)
+    entry = item["entry"]
+    parts = {
+        "path": Path(item["path"]),
+        "uuid": item["container"],
+        "label": entry["label"],
+        "container_type": entry["type"],
+    }
+    return _record(Backup, {**item, **parts})
 
 
 def scrub_report(text: str) -> ScrubReport:

@@ -11,6 +11,7 @@ from uuid import UUID
 from typing_extensions import Buffer, TypeVar
 
 from ._info import (
+    Backup,
     BlobMeta,
     BlobsStatus,
     CheckReport,
@@ -210,6 +211,27 @@ class Pool:
 
     def containers(self) -> builtins.list[ContainerSummary]:
         """The pool's containers, by label."""
+
+    def restore(
+        self,
+        path: str | PathLike[str],
+        *,
+        label: str | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Container:
+        """Makes a container of a backup, every byte of which is verified, and opens it.
+
+        It has the UUID, the type, the properties and the attributes that it had.
+
+        Args:
+            path: A backup, or a directory of backups, of which it takes the newest.
+            label: By default the one that it had.
+            progress: Called with the bytes that are done and of all. What it raises ends this, and is raised.
+
+        Raises:
+            AlreadyExistsError: If the pool has the container still, or another one of that label.
+            CorruptError: If the backup is damaged; the message names the file.
+        """
 
     def scrub(
         self, *, rate: int | None = None, progress: Callable[[int, int], object] | None = None
@@ -660,6 +682,27 @@ class Container:
             rate: Bytes to read in a second, at most.
             progress: Called some times a second with the bytes that are read, and how many there
                 are about. What it raises ends the scrub.
+        """
+
+    def backup(
+        self,
+        to: str | PathLike[str],
+        *,
+        keep: int | None = None,
+        progress: Callable[[int, int], builtins.object] | None = None,
+    ) -> Backup:
+        """Writes a backup to a new directory in ``to``, while others read and write.
+
+        It has all that was committed when it began, at one epoch. Files that didn't change since the newest
+        backup in ``to`` are shared with it (hard links). :meth:`Pool.restore` makes a container of it.
+
+        Args:
+            to: The directory of the container's backups, which is made if it is missing.
+            keep: How many of the newest backups stay in ``to``; all by default.
+            progress: Called with the bytes that are done and of all. What it raises ends this, and is raised.
+
+        Raises:
+            BusyError: If another backup is being made into ``to``.
         """
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::{
     attributes::{self, DeleteAttribute, GetAttribute, GetProperty, SetAttribute, SetProperty, assignment},
+    backup::{self, BackupCommand, RestoreCommand},
     failure::{Failure, Outcome},
     names::{self, ContainerName, ContainerWords},
     output::{Output, Page, Table, moment, plural},
@@ -101,6 +102,14 @@ Examples:
         #[command(flatten)]
         container: ContainerWords,
     },
+
+    /// Write a backup of a container to a new directory in DIR.
+    #[command(after_help = backup::BACKUP_EXAMPLES)]
+    Backup(BackupCommand),
+
+    /// Make a container of a backup, every byte of which is verified.
+    #[command(after_help = backup::RESTORE_EXAMPLES)]
+    Restore(RestoreCommand),
 
     /// Show what a container holds as metrics: Prometheus' text format, or JSON.
     ///
@@ -221,6 +230,8 @@ impl ContainerCommand {
                 scrub::run(&name.shown(), &rate, output, scrub, true)
             }
             ContainerCommand::Compact { container } => compact(&container.join(), output),
+            ContainerCommand::Backup(command) => command.run(output),
+            ContainerCommand::Restore(command) => command.run(output),
             ContainerCommand::Metrics { containers } => metrics(&containers, output),
             ContainerCommand::Watch(command) => command.run(output),
             ContainerCommand::GetProp { container, what } => what.run(&container.read()?, output),

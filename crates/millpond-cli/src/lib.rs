@@ -12,6 +12,7 @@
 
 mod args;
 mod attributes;
+mod backup;
 mod blob;
 mod completions;
 mod container;

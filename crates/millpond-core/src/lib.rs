@@ -7,6 +7,7 @@
 //!
 //! This crate does no I/O and names no backend.
 
+mod backup;
 mod epoch;
 mod error;
 pub mod fork;
@@ -14,11 +15,13 @@ mod index;
 mod key;
 mod label;
 pub mod limits;
+mod progress;
 mod segments;
 mod store;
 mod verify;
 pub mod watch;
 
+pub use backup::{Backup, BackupOptions};
 pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
 pub use index::{
@@ -27,6 +30,7 @@ pub use index::{
 };
 pub use key::{Key, KeyRange, RETAINED};
 pub use label::Label;
+pub use progress::{Progress, Silent};
 pub use segments::{Extent, SegmentId, SegmentWriter, Segments};
 pub use store::{
     ContainerEntry, ContainerSpec, LastScrub, PoolDocument, PoolSpace, PoolStore, Statistics, Store,

@@ -1,11 +1,14 @@
 //! What a backend offers to the front door: stores for containers, and pools that hold them.
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Damage, Durability, Error, ErrorKind, Index, Label, Result, Segments, Verifier, WatchRetention};
+use crate::{
+    Backup, BackupOptions, Damage, Durability, Error, ErrorKind, Index, Label, Progress, Result, Segments,
+    Verifier, WatchRetention, backup::not_supported,
+};
 
 /// The storage of one open container.
 pub trait Store: Send + Sync {
@@ -42,6 +45,19 @@ pub trait Store: Send + Sync {
         Err(Error::new(ErrorKind::NotSupported, "this backend has nothing that it could repair"))
     }
 
+    /// Writes a backup of what is committed into a directory of its own in the directory `to`, which is
+    /// made if it is missing. Others may read and write meanwhile. What the newest backup there already
+    /// has is shared with it.
+    ///
+    /// # Errors
+    /// `Busy` while another backup is made into that directory; `InvalidArgument` when it holds those of
+    /// another container; `NotSupported` where the backend can't; what `progress` answers. A backup that
+    /// failed is not there.
+    fn backup(&self, to: &Path, options: BackupOptions<'_>) -> Result<Backup> {
+        let _ = options;
+        not_supported(to)
+    }
+
     /// Makes everything durable and lets go of the files, as dropping the last handle does, but
     /// with the errors. Later calls answer `Closed`.
     fn close(&self) -> Result<()>;
@@ -76,6 +92,25 @@ pub trait PoolStore: Send + Sync {
     /// # Errors
     /// `Busy` while any process has it open, unless `force`: then their handles answer `Closed`.
     fn destroy(&self, container: Uuid, force: bool) -> Result<()>;
+
+    /// What the backup at `from` is, or the newest one in the directory `from`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` when its description is damaged; `NotSupported` where the backend can't.
+    fn describe_backup(&self, from: &Path) -> Result<Backup> {
+        not_supported(from)
+    }
+
+    /// Makes the storage of the container that a backup holds, which no document names yet, durably.
+    /// `progress` is told of bytes.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the pool has storage of a container of that UUID; `Corrupt`, naming the file,
+    /// when the backup is damaged; `NoSpace`; what `progress` answers. Nothing is there then.
+    fn restore(&self, from: &Path, progress: &mut dyn Progress) -> Result<Backup> {
+        let _ = progress;
+        not_supported(from)
+    }
 
     /// How much of the quota is used.
     fn space(&self) -> Result<PoolSpace>;

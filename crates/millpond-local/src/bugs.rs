@@ -58,6 +58,9 @@ pub enum Bug {
     CountStreamsApart,
     LeaveGarbage,
     UnlinkByManifestInDoubt,
+    BackupWithoutDirectorySync,
+    BackupWithoutPinning,
+    RestoreWithoutChecking,
 }
 
 #[cfg(feature = "planted-bugs")]

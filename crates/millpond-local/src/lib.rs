@@ -4,6 +4,7 @@
 //! it writes to be safe, `run` and `segment` where data rests, `tail` and `read` how it is found,
 //! `control` and `presence` how processes work together, [`media`] all that is asked of the machine.
 
+mod backup;
 mod bell;
 pub mod bugs;
 mod cache;

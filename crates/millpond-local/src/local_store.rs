@@ -13,12 +13,13 @@ use std::{
 };
 
 use millpond_core::{
-    At, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record, Result, SegmentWriter,
-    Segments, Statistics, Store, Verifier, View, Watch, WatchOptions, WriteStream,
+    At, Backup, BackupOptions, Commit, Damage, Epoch, Error, ErrorKind, Extent, Index, Key, Outcome, Record,
+    Result, SegmentWriter, Segments, Statistics, Store, Verifier, View, Watch, WatchOptions, WriteStream,
 };
 use uuid::Uuid;
 
 use crate::{
+    backup,
     bugs::{Bug, planted},
     engine::{Engine, EngineOptions, LocalWatch},
     fork,
@@ -199,6 +200,10 @@ impl Store for LocalStore {
 
     fn repair(&self, report: &mut dyn FnMut(Damage)) -> Result<u64> {
         self.writable()?.repair_now(report)
+    }
+
+    fn backup(&self, to: &Path, options: BackupOptions<'_>) -> Result<Backup> {
+        backup::write(&self.media, &*self.engine()?, self.container, to, options)
     }
 
     fn close(&self) -> Result<()> {

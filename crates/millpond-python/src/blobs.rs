@@ -5,7 +5,6 @@ use std::{collections::VecDeque, io::Read};
 use bytes::Bytes;
 use millpond::{
     BlobId, BlobRead, BlobSource, BlobStore, Compression, Error, ErrorKind, InsertOptions, OptimizeOptions,
-    Progress,
 };
 use pyo3::{
     Borrowed,
@@ -21,6 +20,7 @@ use crate::{
     handle::{Handle, Owned},
     package,
     reader::NativeReader,
+    told::Told,
     value::to_python,
 };
 
@@ -120,57 +120,6 @@ fn options(
         recompress,
         note: note.map(|note| note.as_ref().to_vec().into()),
     })
-}
-
-/// A callable of Python's that is told how far something is: `progress(done, total)`. What it raises ends
-/// that, and is raised.
-struct Told {
-    callable: Option<Py<PyAny>>,
-    done: u64,
-    total: u64,
-    raised: Option<PyErr>,
-}
-
-impl Told {
-    fn new(callable: Option<Py<PyAny>>) -> Self {
-        Self { callable, done: 0, total: 0, raised: None }
-    }
-
-    fn tell(&mut self) -> millpond::Result<()> {
-        let told = Python::attach(|py| {
-            py.check_signals()?;
-            let Some(callable) = &self.callable else { return Ok(()) };
-            callable.call1(py, (self.done, self.total)).map(drop)
-        });
-        told.map_err(|error| {
-            self.raised = Some(error);
-            Error::new(ErrorKind::Closed, "this was ended by its caller")
-        })
-    }
-
-    /// What the operation answers, or what the callable raised.
-    fn settle<T>(self, answer: millpond::Result<T>) -> Result<T> {
-        match self.raised {
-            Some(error) => Err(error.into()),
-            None => Ok(answer?),
-        }
-    }
-}
-
-impl Progress for Told {
-    fn begin(&mut self, total: u64, _: &str) -> millpond::Result<()> {
-        (self.done, self.total) = (0, total);
-        self.tell()
-    }
-
-    fn advance(&mut self, by: u64) -> millpond::Result<()> {
-        self.done += by;
-        self.tell()
-    }
-
-    fn end(&mut self) -> millpond::Result<()> {
-        Ok(())
-    }
 }
 
 #[pymethods]

@@ -20,6 +20,7 @@ use crate::{
     records::{Id, Kind, class_of},
     scrub::scrub,
     snapshot::{DiffIterator, MomentArgument},
+    told::Told,
     transaction::Transaction,
     watch::NativeWatch,
 };
@@ -390,6 +391,20 @@ impl Container {
     ) -> Result<Bound<'py, PyAny>> {
         let report = scrub(py, rate, progress, |options| self.inner.scrub(options))?;
         package::answer(py, "scrub_report", &report)
+    }
+
+    /// Writes a backup to a new directory in ``to``, while others read and write.
+    #[pyo3(signature = (to, *, keep=None, progress=None))]
+    fn backup<'py>(
+        &self,
+        py: Python<'py>,
+        to: PathBuf,
+        keep: Option<u64>,
+        progress: Option<Py<PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let mut told = Told::new(progress);
+        let backup = py.detach(|| self.inner.backup(&to, keep, &mut told));
+        package::answer(py, "backup", &told.settle(backup)?)
     }
 
     /// Makes everything durable and lets go of the container.

@@ -30,6 +30,7 @@ mod records;
 mod scrub;
 mod sizes;
 mod snapshot;
+mod told;
 mod transaction;
 mod value;
 mod watch;

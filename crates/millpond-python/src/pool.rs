@@ -17,6 +17,7 @@ use crate::{
     handle::Handle,
     package,
     scrub::scrub,
+    told::Told,
 };
 
 /// A quota of space, and the containers that share it.
@@ -151,6 +152,20 @@ impl Pool {
     #[pyo3(signature = (name, *, force=false))]
     fn destroy_container(&self, py: Python<'_>, name: &str, force: bool) -> Result<()> {
         Ok(py.detach(|| self.open_handle()?.destroy_container(name, force))?)
+    }
+
+    /// Makes a container of a backup, every byte of which is verified, and opens it.
+    #[pyo3(signature = (path, *, label=None, progress=None))]
+    fn restore(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        label: Option<&str>,
+        progress: Option<Py<PyAny>>,
+    ) -> Result<Container> {
+        let mut told = Told::new(progress);
+        let restored = py.detach(|| self.open_handle()?.restore(&path, label, &mut told));
+        Ok(Container::new(told.settle(restored)?))
     }
 
     /// Scrubs the containers, one after another. See :meth:`Container.scrub`.

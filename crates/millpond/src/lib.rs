@@ -59,7 +59,7 @@ mod watch;
 pub use blobs::{
     BlobId, BlobMeta, BlobRead, BlobReader, BlobSettings, BlobSource, BlobStore, Blobs, BlobsStatus,
     Extracted, Extractions, HashType, Hasher, InsertOptions, Inserted, Insertions, OptimizeOptions,
-    Optimized, Progress, Silent, Validated, Worth,
+    Optimized, Validated, Worth,
 };
 pub use container::{
     Container, ContainerOptions, Damage, OpenOptions, ScrubOptions, ScrubProgress, ScrubReport,
@@ -70,7 +70,8 @@ pub use home::home;
 pub use layout::ObjectId;
 pub use metrics::{Histogram, Metrics, Operations};
 pub use millpond_core::{
-    Durability, Epoch, Error, ErrorKind, Label, LastScrub, PoolSpace, Result, Statistics, Store, limits,
+    Backup, Durability, Epoch, Error, ErrorKind, Label, LastScrub, PoolSpace, Progress, Result, Silent,
+    Statistics, Store, limits,
 };
 pub use object::{
     Anchor, Array, ArrayOptions, ArrayStat, Conditions, Fetched, FetchedExtents, KeyKind, Merged, Object,

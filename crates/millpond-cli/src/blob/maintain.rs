@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use millpond::{Compression, Error, ErrorKind, OptimizeOptions, Optimized, Result, format_size};
+use millpond::{Compression, Error, ErrorKind, OptimizeOptions, Optimized, format_size};
 use serde_json::json;
 
 use super::{StoreName, compression};
 use crate::{
     failure::{Failure, Outcome},
-    output::{Output, Progress, Table, plural},
+    output::{Bar, Output, Table, plural},
 };
 
 pub(super) const OPTIMIZE_EXAMPLES: &str = "\
@@ -60,27 +60,6 @@ pub(crate) struct ValidateCommand {
     full: bool,
 }
 
-/// A bar that is told how far an operation is.
-struct Bar<'a>(&'a Progress, u64, u64);
-
-impl millpond::Progress for Bar<'_> {
-    fn begin(&mut self, total: u64, _: &str) -> Result<()> {
-        (self.1, self.2) = (0, total);
-        self.0.show(0, total);
-        Ok(())
-    }
-
-    fn advance(&mut self, by: u64) -> Result<()> {
-        self.1 += by;
-        self.0.show(self.1, self.2);
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
 impl OptimizeCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let mut words = self.words.into_iter();
@@ -110,7 +89,7 @@ impl ValidateCommand {
         let blobs = self.store.read()?;
         let validated = {
             let bar = output.progress("validating", Some(0));
-            blobs.validate(self.full, &mut Bar(&bar, 0, 0))?
+            blobs.validate(self.full, &mut Bar::new(&bar))?
         };
         let wrong = validated.invalid.len() + validated.unreadable.len();
         let show = |page: &mut crate::output::Page<'_>| {
@@ -150,7 +129,7 @@ fn optimize(
     let options = OptimizeOptions { compression, recompress, keep_dead: false };
     let optimized = {
         let bar = output.progress("optimizing", Some(0));
-        blobs.optimize(options, &mut Bar(&bar, 0, 0))?
+        blobs.optimize(options, &mut Bar::new(&bar))?
     };
     blobs.container().close()?;
     let Optimized { examined, changed, size_before, size_after } = optimized;

@@ -12,6 +12,7 @@ use millpond::{
 use serde_json::json;
 
 use crate::{
+    backup::{self, BackupCommand, RestoreCommand},
     failure::Outcome,
     names::{self, ContainerName},
     output::{Output, Table, plural},
@@ -102,6 +103,14 @@ pub(crate) enum BlobCommand {
     /// Read every blob and compare it with its checksums or, with --full, with its id.
     #[command(after_help = maintain::VALIDATE_EXAMPLES)]
     Validate(maintain::ValidateCommand),
+
+    /// Write a backup of the container to a new directory in DIR, as `container backup` does.
+    #[command(after_help = backup::BACKUP_EXAMPLES)]
+    Backup(BackupCommand),
+
+    /// Make a container of a backup, as `container restore` does.
+    #[command(after_help = backup::RESTORE_EXAMPLES)]
+    Restore(RestoreCommand),
 }
 
 /// Which store of blobs.
@@ -130,6 +139,8 @@ impl BlobCommand {
             Self::Pack { store } => maintain::pack(&store, output),
             Self::Repack(command) => command.run(output),
             Self::Validate(command) => command.run(output),
+            Self::Backup(command) => command.run(output),
+            Self::Restore(command) => command.run(output),
         }
     }
 }

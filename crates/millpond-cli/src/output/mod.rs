@@ -20,7 +20,7 @@ use serde_json::json;
 pub(crate) use entry::{Entry, bytes_entry};
 pub(crate) use format::{hex, moment, parse_hex, plural, printable, printable_bytes};
 pub(crate) use page::Page;
-pub(crate) use progress::Progress;
+pub(crate) use progress::{Bar, Progress};
 pub(crate) use table::Table;
 
 use crate::{

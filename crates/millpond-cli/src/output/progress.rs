@@ -41,6 +41,37 @@ impl Progress {
     }
 }
 
+/// A bar that an operation tells how far it is.
+pub(crate) struct Bar<'a> {
+    drawn: &'a Progress,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> Bar<'a> {
+    pub(crate) fn new(drawn: &'a Progress) -> Self {
+        Self { drawn, done: 0, total: 0 }
+    }
+}
+
+impl millpond::Progress for Bar<'_> {
+    fn begin(&mut self, total: u64, _: &str) -> millpond::Result<()> {
+        (self.done, self.total) = (0, total);
+        self.drawn.show(0, total);
+        Ok(())
+    }
+
+    fn advance(&mut self, by: u64) -> millpond::Result<()> {
+        self.done += by;
+        self.drawn.show(self.done, self.total);
+        Ok(())
+    }
+
+    fn end(&mut self) -> millpond::Result<()> {
+        Ok(())
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();

@@ -130,3 +130,29 @@ fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
+
+#[test]
+fn a_store_is_backed_up_and_restored() {
+    let bench = Bench::processes();
+    let container = prepare(&bench);
+    let here = bench.directory();
+    let path = |name: &str| here.join(name).to_string_lossy().into_owned();
+    fs::write(here.join("abc"), "abc").expect("written");
+    bench.ok(["blob", "add-files", &container, &path("abc")]);
+    let to = path("backups");
+    let first = bench.json(["blob", "backup", &container, &to]);
+    assert_eq!((&first["entry"]["type"], &first["bytes_linked"]), (&json!("BLOB"), &json!(0)));
+    let second = bench.json(["container", "backup", &container, &to, "--keep", "1"]);
+    assert_ne!(second["bytes_linked"], json!(0));
+    assert!(!here.join(first["path"].as_str().expect("a path")).exists(), "one is kept");
+    bench.fails(2, ["container", "backup", &container, &to, "--keep", "0"]);
+
+    let pool = bench.pool("other");
+    bench.ok(["pool", "create", &pool]);
+    bench.fails(2, ["blob", "restore", &to, &pool]);
+    bench.ok(["blob", "restore", &to, &format!("{pool}/again")]);
+    assert_eq!(bench.ok(["blob", "cat", &format!("{pool}/again"), ABC]), b"abc");
+    // The pool has it already.
+    bench.fails(4, ["container", "restore", &to, &format!("{pool}/more")]);
+    bench.fails(3, ["container", "restore", &path("nothing"), &format!("{pool}/more")]);
+}

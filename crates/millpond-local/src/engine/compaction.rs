@@ -298,7 +298,7 @@ impl Engine {
     }
 
     /// Whether nobody appends to the segment any more, or has it in a commit to come.
-    fn may_take(&self, segment: SegmentId) -> bool {
+    pub(super) fn may_take(&self, segment: SegmentId) -> bool {
         match self.creator(segment.0) {
             Some(serial) if serial == self.serial => self.segments.is_released(segment),
             Some(serial) => !self.is_alive(serial),

@@ -14,6 +14,7 @@
 //! - [`watch`]: what any process commits, told in order. [`retired`]: what is kept for that.
 //! - [`garbage`]: what nobody needs is unlinked. [`reserve`]: a full disk lets deletes through.
 //!   [`log_ahead`]: the next log file is there before it is needed.
+//! - [`backup`]: a state whose files stay while they are copied.
 //! - [`open`], [`close`]: recovery, attaching, leaving. [`verify`]: all damage is found. [`repair`]: what
 //!   is lost is given up.
 //!
@@ -23,6 +24,7 @@
 
 mod apply;
 mod background;
+mod backup;
 mod bulk;
 mod checkpoint;
 mod close;
@@ -74,6 +76,7 @@ use crate::{
 };
 use apply::Applier;
 use background::Background;
+pub(crate) use backup::{Frozen, FrozenFile};
 use commit::Queue;
 use segment_sync::SegmentWork;
 use sync::SyncTurn;

@@ -39,6 +39,16 @@ pub trait Media: fmt::Debug + Send + Sync {
     /// Renames a file or directory, replacing a file atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name, which must be free.
+    fn link(&self, from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("{} can't be linked", from.display())))
+    }
+
+    /// Makes a symbolic link to `target`, which isn't looked at, in a place that must be free.
+    fn symlink(&self, _target: &str, at: &Path) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("{} can't be a link", at.display())))
+    }
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 

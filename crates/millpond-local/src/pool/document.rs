@@ -26,7 +26,7 @@ const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 /// The file of a pool's description.
 pub(super) const POOL_FILE: &str = "pool.json";
 /// The file that says how a container was created.
-pub(super) const CONTAINER_FILE: &str = "container.json";
+pub(crate) const CONTAINER_FILE: &str = "container.json";
 
 /// What the file of a container says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub(super) fn load_container(media: &Arc<dyn Media>, dir: &Path) -> Result<Optio
 }
 
 /// Writes a document in the place of the one that was at `path`, durably.
-pub(super) fn store<T: Serialize>(media: &Arc<dyn Media>, path: &Path, document: &T) -> Result<()> {
+pub(crate) fn store<T: Serialize>(media: &Arc<dyn Media>, path: &Path, document: &T) -> Result<()> {
     let bytes = encode(document).map_err(|error| {
         Error::new(ErrorKind::InvalidArgument, format!("{} can't be written: {error}", path.display()))
     })?;
@@ -89,7 +89,12 @@ fn encode<T: Serialize>(document: &T) -> serde_json::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn load<T: DeserializeOwned>(media: &Arc<dyn Media>, path: &Path, what: &str) -> Result<Option<T>> {
+/// Reads a document; None where there is no file.
+pub(crate) fn load<T: DeserializeOwned>(
+    media: &Arc<dyn Media>,
+    path: &Path,
+    what: &str,
+) -> Result<Option<T>> {
     let bytes = match read(media, path) {
         Ok(bytes) => bytes,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -58,7 +58,7 @@ fn no_pool(dir: &Path) -> Error {
 }
 
 /// An error of the operating system, with what a user can do about it.
-fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+pub(crate) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "; a pool's directory and all in it must belong to the user who opens it"

@@ -7,7 +7,8 @@ use std::{
 };
 
 use millpond_core::{
-    ContainerSpec, Error, ErrorKind, PoolDocument, PoolSpace, PoolStore, Result, Store, StoreOptions,
+    Backup, ContainerSpec, Error, ErrorKind, PoolDocument, PoolSpace, PoolStore, Progress, Result, Store,
+    StoreOptions,
 };
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use super::{
     removal::{self, Seized},
 };
 use crate::{
+    backup,
     engine::{Engine, EngineOptions},
     local_store::LocalStore,
     media::{Media, SystemMedia},
@@ -195,10 +197,7 @@ impl PoolStore for LocalPool {
         let dir = container_dir(&self.dir, container);
         let containers = containers_dir(&self.dir);
         if self.media.list(&dir).is_ok() {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                format!("container {container} exists already ({})", dir.display()),
-            ));
+            return Err(exists(container, &dir));
         }
         let new = containers.join(format!("{NEW}{container}"));
         let made = (|| {
@@ -245,6 +244,39 @@ impl PoolStore for LocalPool {
         Ok(())
     }
 
+    fn describe_backup(&self, from: &Path) -> Result<Backup> {
+        let (path, description) = backup::find(&self.media, &absolute(from)?)?;
+        Ok(description.backup(&path))
+    }
+
+    fn restore(&self, from: &Path, progress: &mut dyn Progress) -> Result<Backup> {
+        self.quota.attachment()?;
+        let found = backup::find(&self.media, &absolute(from)?)?;
+        let (path, description) = &found;
+        let container = description.container;
+        let (dir, containers) = (container_dir(&self.dir, container), containers_dir(&self.dir));
+        if self.media.list(&dir).is_ok() {
+            return Err(exists(container, &dir));
+        }
+        self.quota.charge(description.bytes())?;
+        // Another process may restore the same one.
+        let new = containers.join(format!("{NEW}{container}-{:016x}", self.media.random()));
+        let made = backup::restore(&self.media, &found, &new, progress).and_then(|()| {
+            self.media.rename(&new, &dir).map_err(|error| match error.kind() {
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => exists(container, &dir),
+                _ => failed("create", &dir, error),
+            })?;
+            self.media.sync_dir(&containers).map_err(|error| failed("sync", &containers, error))
+        });
+        if made.is_err() && !self.media.killed() {
+            // What can't be removed now is removed by the next to clean up.
+            let _ = self.media.remove_dir(&new);
+        }
+        // What is charged may be more than what a file takes; a count puts that right.
+        let _ = self.quota.recount();
+        made.map(|()| description.backup(path))
+    }
+
     fn space(&self) -> Result<PoolSpace> {
         Ok(PoolSpace { size: self.document()?.size, used: self.quota.used()? })
     }
@@ -276,6 +308,10 @@ impl PoolStore for LocalPool {
             Err(error)
         })
     }
+}
+
+fn exists(container: Uuid, dir: &Path) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("container {container} exists already ({})", dir.display()))
 }
 
 /// The path, whatever directory the process goes to later.

@@ -1,7 +1,7 @@
 //! The disk of a simulated machine: a tree of files, directories and files of shared memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Component, Path},
     sync::Arc,
@@ -142,6 +142,18 @@ impl Disk {
         Ok(())
     }
 
+    /// Gives a file a second name.
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let node = self.find(from)?;
+        self.file(node)?;
+        let (directory, name) = self.find_parent(to)?;
+        if self.entries(directory)?.contains_key(&name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.change(vec![EntryChange { directory, name, node: Some(node) }]);
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         let node = self.find(path)?;
         if self.entries(node).is_ok() {
@@ -226,8 +238,11 @@ impl Disk {
     /// The bytes that all files of the tree take.
     pub(super) fn bytes_allocated(&self) -> u64 {
         let mut bytes = 0;
-        self.walk(ROOT, |(now, _)| now, &mut |_, node| {
+        let mut seen = BTreeSet::new();
+        self.walk(ROOT, |(now, _)| now, &mut |id, node| {
             bytes += match node {
+                // Another name of the same file.
+                _ if !seen.insert(id) => 0,
                 Node::File(file) => file.bytes_allocated(),
                 Node::Memory(memory) => memory.bytes_allocated(),
                 Node::Directory { .. } => 0,
@@ -255,6 +270,9 @@ impl Disk {
         }
         let mut nodes = BTreeMap::new();
         base.walk(ROOT, |(_, synced)| synced, &mut |id, node| {
+            if nodes.contains_key(&id) {
+                return;
+            }
             let node = match node {
                 Node::File(file) => Node::File(file.after_power_cut(choice)),
                 Node::Memory(memory) => Node::Memory(Arc::new(memory.after_power_cut(choice.salt()))),
@@ -307,8 +325,6 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn file() -> Node {
@@ -400,6 +416,27 @@ mod tests {
         for seed in 0..50 {
             let after = disk.after_power_cut(&mut Choice::of_seed(seed));
             assert_eq!(after.find(Path::new("/a/b/x")).expect("there"), new);
+        }
+    }
+
+    #[test]
+    fn a_file_of_two_names_is_one_and_stays_until_both_are_gone() {
+        let mut disk = disk();
+        let node = disk.create(Path::new("/a/b/x"), file()).expect("created");
+        disk.file_mut(node).expect("a file").write(&[7; PAGE_BYTES as usize], 0);
+        let before = disk.bytes_allocated();
+        disk.sync_dir(Path::new("/a/b")).expect("synced");
+        disk.link(Path::new("/a/b/x"), Path::new("/a/y")).expect("linked");
+        assert_eq!(disk.bytes_allocated(), before);
+        let again = disk.link(Path::new("/a/b/x"), Path::new("/a/y")).expect_err("taken");
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert!(disk.link(Path::new("/a/b"), Path::new("/a/z")).is_err(), "a directory has one name");
+        assert_eq!(outcomes(&disk, "/a").len(), 2, "the new name may be lost until it is synced");
+        disk.sync_dir(Path::new("/a")).expect("synced");
+        disk.remove(Path::new("/a/b/x")).expect("removed");
+        for seed in 0..20 {
+            let after = disk.after_power_cut(&mut Choice::of_seed(seed));
+            assert_eq!(after.find(Path::new("/a/y")).expect("there"), node);
         }
     }
 

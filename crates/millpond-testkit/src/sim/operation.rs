@@ -34,6 +34,7 @@ pub enum OperationKind {
     Create,
     CreateDir,
     Rename,
+    Link,
     Remove,
     RemoveDir,
     List,
@@ -60,6 +61,7 @@ impl OperationKind {
             Create
                 | CreateDir
                 | Rename
+                | Link
                 | Remove
                 | RemoveDir
                 | SyncDir

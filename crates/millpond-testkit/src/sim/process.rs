@@ -207,6 +207,22 @@ impl Media for SimMedia {
         self.call(OperationKind::Rename, to, |state| state.disk.rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(OperationKind::Link, to, |state| state.disk.link(from, to))
+    }
+
+    fn symlink(&self, target: &str, at: &Path) -> io::Result<()> {
+        self.call(OperationKind::Link, at, |state| {
+            if state.disk.find(at).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            // A file of that content stands for it: nobody follows links here.
+            let node = state.disk.create(at, Node::File(FileState::default()))?;
+            state.disk.file_mut(node)?.write(target.as_bytes(), 0);
+            Ok(())
+        })
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.call(OperationKind::Remove, path, |state| state.disk.remove(path))
     }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, io::Read};
 
-use millpond_core::{Cursor, ErrorKind, Precondition, Record, Result};
+use millpond_core::{Cursor, ErrorKind, Precondition, Progress, Record, Result};
 use serde::Serialize;
 
 use super::{
@@ -14,9 +14,7 @@ use super::{
     encode::{self, Encoded, WHOLE_BYTES, fill},
     extract::{place, store_error},
     insert::{is_there, signed},
-    parallel,
-    progress::Progress,
-    reference, sizes,
+    parallel, reference, sizes,
     store::InsertOptions,
     worth::SMALL_BYTES,
 };

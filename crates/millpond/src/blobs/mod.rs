@@ -22,7 +22,6 @@ mod extract;
 mod insert;
 mod maintenance;
 mod parallel;
-mod progress;
 mod settings;
 mod store;
 mod worth;
@@ -40,7 +39,6 @@ pub use self::{
     digest::{BlobId, HashType, Hasher},
     extract::{BlobReader, Extractions},
     maintenance::{OptimizeOptions, Optimized, Validated},
-    progress::{Progress, Silent},
     settings::BlobSettings,
     store::{BlobMeta, BlobRead, BlobSource, BlobStore, Extracted, InsertOptions, Inserted},
     worth::Worth,

@@ -3,6 +3,7 @@
 //! Invariant: every change goes through [`Container::commit`], which knows whether the handle may
 //! change anything and how durable its commits are to be.
 
+mod backup;
 mod check;
 mod damage;
 mod loss;

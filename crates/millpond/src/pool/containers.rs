@@ -187,7 +187,7 @@ pub(super) fn summaries(document: &PoolDocument) -> Vec<ContainerSummary> {
 }
 
 /// Refuses a label that another container of the pool has.
-fn check_label(document: &PoolDocument, label: Option<&Label>, uuid: Uuid) -> Result<()> {
+pub(super) fn check_label(document: &PoolDocument, label: Option<&Label>, uuid: Uuid) -> Result<()> {
     let Some(label) = label else { return Ok(()) };
     match document
         .containers

@@ -2,6 +2,7 @@
 
 mod containers;
 mod find;
+mod restore;
 
 use std::{collections::BTreeMap, fmt, fs, path::Path, sync::Arc};
 

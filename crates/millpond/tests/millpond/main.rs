@@ -7,6 +7,7 @@ mod transaction_reads;
 mod transactions;
 
 mod attacks;
+mod backup;
 mod blobs;
 mod check;
 mod container;

@@ -5,6 +5,7 @@
 //! opens it: what is seen is allowed, and says how far the operation got; it never falls back, but for
 //! what power losses take of an operation that hadn't ended; and it can be done again, to its end.
 
+mod backup;
 mod repair;
 mod rollback;
 

@@ -1,6 +1,6 @@
 //! Who is told how far a long operation is.
 
-use millpond_core::Result;
+use crate::Result;
 
 /// Is told how far a long operation is: a progress bar, or a callable of Python's. An error that it
 /// answers ends the operation in a sound state and is what that answers.
