@@ -1,0 +1,1 @@
+//! Folders of disk-objectstore: each module mirrors one of `src`.
