@@ -11,11 +11,9 @@
 //!
 //! A field that isn't there has its default, and a field that nobody knows is passed over.
 
-use millpond::{Error, ErrorKind, Result};
+use millpond::{Error, ErrorKind, HashType, Result};
 use serde::Deserialize;
 use uuid::Uuid;
-
-use crate::id::HashType;
 
 /// The version of the format that this crate reads and writes.
 const VERSION: u64 = 1;
@@ -98,7 +96,7 @@ impl Config {
              \"hash_type\": \"{}\", \"container_id\": {}, \"compression_algorithm\": \"{}\"}}",
             self.loose_prefix_len,
             self.pack_size_target,
-            hash_type_name(self.hash_type),
+            self.hash_type,
             serde_json::Value::from(self.container_id.as_str()),
             self.compression_algorithm(),
         )
@@ -127,7 +125,7 @@ impl Config {
         if !(1..=9).contains(&self.zlib_level) {
             return wrong(format!("zlib has no level {}: take 1 to 9", self.zlib_level));
         }
-        hash_type_is_known(self.hash_type)
+        parse_hash_type(self.hash_type.as_str()).map(drop)
     }
 }
 
@@ -156,19 +154,6 @@ pub fn parse_compression(name: &str) -> Result<u32> {
         let message = format!("unknown compression {name:?}: these folders have zlib+1 to zlib+9");
         Error::new(ErrorKind::InvalidArgument, message)
     })
-}
-
-fn hash_type_name(hash_type: HashType) -> &'static str {
-    match hash_type {
-        HashType::Sha256 => "sha256",
-        HashType::Sha1 => "sha1",
-    }
-}
-
-fn hash_type_is_known(hash_type: HashType) -> Result<()> {
-    match hash_type {
-        HashType::Sha256 | HashType::Sha1 => Ok(()),
-    }
 }
 
 #[cfg(test)]

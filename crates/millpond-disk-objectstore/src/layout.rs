@@ -17,9 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use millpond::BlobId;
 use uuid::Uuid;
-
-use crate::id::BlobId;
 
 /// The directories that a folder has.
 pub(crate) const DIRECTORIES: [&str; 4] = ["packs", "loose", "duplicates", "sandbox"];

@@ -27,7 +27,6 @@
 mod config;
 mod files;
 mod folder;
-mod id;
 mod index;
 mod layout;
 mod lock;
@@ -38,19 +37,19 @@ mod place;
 mod progress;
 mod read;
 mod source;
+mod store;
 mod write;
 mod zlib;
 
 pub use config::{Config, parse_compression, parse_hash_type};
 pub use folder::{Folder, FolderOptions};
-pub use id::{BlobId, HashType, Hasher};
 pub use layout::PackId;
 pub use maintain::{
     Ids, ImportOptions, ObjectCount, PackLooseOptions, RepackOptions, TotalSize, ValidationIssues,
 };
 pub use place::Place;
-pub use progress::Progress;
 pub use read::{Found, ObjectMeta, ObjectReader, Objects};
 pub use source::{FromReader, FromSeekable, Source};
+pub use store::FolderStore;
 pub use write::{AddOptions, PackAdder};
 pub use zlib::CompressMode;

@@ -1,8 +1,8 @@
 //! Where a packed object lies: a row of the index.
 
-use millpond::{Error, ErrorKind, Result};
+use millpond::{BlobId, Error, ErrorKind, Result};
 
-use crate::{id::BlobId, layout::PackId};
+use crate::layout::PackId;
 
 /// The most that zlib makes of a byte, and what its header and trailer may add to that.
 const INFLATION_MAX: u64 = 1032;

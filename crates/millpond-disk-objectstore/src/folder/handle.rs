@@ -11,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use millpond::{Error, ErrorKind, Result};
+use millpond::{Error, ErrorKind, HashType, Result};
 
 use crate::{
     config::Config,
-    id::HashType,
     index::Index,
     layout::{DIRECTORIES, Layout},
 };

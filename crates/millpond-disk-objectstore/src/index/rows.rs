@@ -1,11 +1,10 @@
 //! What the index is asked.
 
-use millpond::Result;
+use millpond::{BlobId, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Params, params};
 
 use super::{Index, failed};
 use crate::{
-    id::BlobId,
     layout::PackId,
     place::{Place, RawPlace, Row},
 };
@@ -37,7 +36,7 @@ impl Index {
         const FIND: &str =
             "SELECT pack_id, \"offset\", length, size, compressed FROM db_object WHERE hashkey = ?1";
         let found = self.connection.prepare_cached(FIND).and_then(|mut statement| {
-            statement.query_row([Hex::of(id).as_str()], |row| raw_place(row, 0)).optional()
+            statement.query_row([id.text(&mut [0; BlobId::TEXT_MAX])], |row| raw_place(row, 0)).optional()
         });
         let found = found.map_err(|error| failed(&format!("looking up object {id}"), error))?;
         found.map(|raw| raw.check(id)).transpose()
@@ -47,7 +46,7 @@ impl Index {
     pub fn contains(&self, id: &BlobId) -> Result<bool> {
         const FIND: &str = "SELECT 1 FROM db_object WHERE hashkey = ?1";
         let found = self.connection.prepare_cached(FIND);
-        let found = found.and_then(|mut statement| statement.exists([Hex::of(id).as_str()]));
+        let found = found.and_then(|mut statement| statement.exists([id.text(&mut [0; BlobId::TEXT_MAX])]));
         found.map_err(|error| failed(&format!("looking up object {id}"), error))
     }
 
@@ -101,6 +100,13 @@ impl Index {
             ids.extend(row.get_ref(1)?.as_str().ok().and_then(|text| text.parse::<BlobId>().ok()));
             Ok(())
         })?;
+        if last.is_some_and(|last| last <= after) {
+            // Else whoever goes on from there comes by again and again.
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "the rows of packs.idx are out of order: restore it from a backup",
+            ));
+        }
         Ok((ids, last))
     }
 
@@ -177,26 +183,4 @@ fn raw_place(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<RawPlace
         size: row.get(first + 3)?,
         compressed: row.get(first + 4)?,
     })
-}
-
-/// The digits of an id, without an allocation.
-pub(super) struct Hex {
-    digits: [u8; 64],
-    length: usize,
-}
-
-impl Hex {
-    pub fn of(id: &BlobId) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut hex = Self { digits: [0; 64], length: 2 * id.as_bytes().len() };
-        for (pair, byte) in hex.digits.chunks_exact_mut(2).zip(id.as_bytes()) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        hex
-    }
-
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
-    }
 }

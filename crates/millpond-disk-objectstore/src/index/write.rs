@@ -1,12 +1,11 @@
 //! What changes the index. A change is one transaction, durable when it is done; or it waits, in a
 //! transaction that stays open, for a later one to take it along.
 
-use millpond::Result;
+use millpond::{BlobId, Result};
 use rusqlite::params;
 
-use super::{Index, failed, rows::Hex};
+use super::{Index, failed};
 use crate::{
-    id::BlobId,
     layout::PackId,
     place::{Place, Row},
 };
@@ -29,7 +28,7 @@ impl Index {
             let mut statement = index.connection.prepare_cached(INSERT)?;
             for Row { id, place } in rows {
                 statement.execute(params![
-                    Hex::of(id).as_str(),
+                    id.text(&mut [0; BlobId::TEXT_MAX]),
                     i64::from(place.is_compressed),
                     place.size as i64,
                     place.offset as i64,
@@ -50,7 +49,7 @@ impl Index {
             let mut statement = index.connection.prepare_cached(MOVE)?;
             for (Row { id, place: from }, to) in moves {
                 statement.execute(params![
-                    Hex::of(id).as_str(),
+                    id.text(&mut [0; BlobId::TEXT_MAX]),
                     to.pack.number(),
                     to.offset as i64,
                     to.length as i64,
@@ -81,7 +80,7 @@ impl Index {
             let mut statement =
                 index.connection.prepare_cached("DELETE FROM db_object WHERE hashkey = ?1")?;
             for id in ids {
-                if statement.execute([Hex::of(id).as_str()])? > 0 {
+                if statement.execute([id.text(&mut [0; BlobId::TEXT_MAX])])? > 0 {
                     deleted.push(*id);
                 }
             }

@@ -1,8 +1,8 @@
 //! Which loose objects there are.
 
-use millpond::Result;
+use millpond::{BlobId, Result};
 
-use crate::{files, folder::Folder, id::BlobId};
+use crate::{files, folder::Folder};
 
 impl Folder {
     /// All loose objects, in the order of their ids.
@@ -30,7 +30,7 @@ impl Folder {
 
     fn each_loose(&self, mut take: impl FnMut(BlobId)) -> Result<()> {
         let config = self.config()?;
-        let digits = 2 * config.hash_type.size();
+        let digits = 2 * config.hash_type.bytes();
         let mut take_name = |name: String| {
             if name.len() == digits
                 && let Ok(id) = name.parse()

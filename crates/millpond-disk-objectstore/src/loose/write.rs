@@ -7,12 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use millpond::{Error, Result};
+use millpond::{BlobId, Error, Hasher, Result};
 
 use crate::{
     files,
     folder::Folder,
-    id::{BlobId, Hasher},
     source::{Source, failed, fill, with_opened},
 };
 
@@ -32,41 +31,59 @@ impl Drop for Sandboxed {
 }
 
 impl Folder {
-    /// Stores an object as a loose one, durably. One that is loose already, and sound, stays as it is.
+    /// Stores an object as a loose one, durably. One that is loose already, and sound, stays as it is; whether
+    /// it is packed isn't asked.
     ///
     /// # Errors
     /// Where the source or the disk fails.
     pub fn add_loose<S: Source + ?Sized>(&self, source: &mut S) -> Result<BlobId> {
+        self.add_loose_unless(source, |_| Ok(false)).map(|(id, _)| id)
+    }
+
+    /// Stores an object as a loose one, unless it is packed. Answers whether it is new, too.
+    pub(crate) fn add_loose_unless_packed<S: Source + ?Sized>(
+        &self,
+        source: &mut S,
+    ) -> Result<(BlobId, bool)> {
+        self.add_loose_unless(source, |id| self.with_index(|index| index.contains(id)))
+    }
+
+    fn add_loose_unless<S: Source + ?Sized>(
+        &self,
+        source: &mut S,
+        is_known: impl Fn(&BlobId) -> Result<bool>,
+    ) -> Result<(BlobId, bool)> {
         with_opened(source, |source| {
             if let Some(bytes) = source.bytes() {
-                return self.add_loose_bytes(bytes);
+                return self.add_loose_bytes(bytes, is_known);
             }
             let mut chunk = vec![0; CHUNK];
-            let length = fill(source, &mut chunk, CHUNK).map_err(failed)?;
+            let mut length = fill(source, &mut chunk, CHUNK).map_err(failed)?;
             if length < chunk.len() {
-                return self.add_loose_bytes(&chunk[..length]);
+                return self.add_loose_bytes(&chunk[..length], is_known);
             }
             let mut hasher = Hasher::new(self.config()?.hash_type);
             let mut sandboxed = self.new_sandboxed()?;
-            let mut length = length;
             while length > 0 {
                 hasher.update(&chunk[..length]);
                 sandboxed.write(&chunk[..length])?;
                 length = fill(source, &mut chunk, CHUNK).map_err(failed)?;
             }
             let id = hasher.finish();
-            if self.has_sound_loose(&id, |file, _| self.has_digest(file, &id))? {
-                return Ok(id);
+            let is_there = self.has_sound_loose(&id, |file, _| self.has_digest(file, &id))? || is_known(&id)?;
+            if !is_there {
+                self.put_in_place(sandboxed, &id)?;
             }
-            self.put_in_place(sandboxed, &id)?;
-            Ok(id)
+            Ok((id, !is_there))
         })
     }
 
-    fn add_loose_bytes(&self, bytes: &[u8]) -> Result<BlobId> {
-        let mut hasher = Hasher::new(self.config()?.hash_type);
-        hasher.update(bytes);
-        let id = hasher.finish();
+    fn add_loose_bytes(
+        &self,
+        bytes: &[u8],
+        is_known: impl Fn(&BlobId) -> Result<bool>,
+    ) -> Result<(BlobId, bool)> {
+        let id = self.config()?.hash_type.hash(bytes);
         let is_same = |file: &mut File, size| {
             if size != bytes.len() as u64 {
                 return Ok(false);
@@ -75,12 +92,13 @@ impl Folder {
             file.read_to_end(&mut there)?;
             Ok(there == bytes)
         };
-        if !self.has_sound_loose(&id, is_same)? {
+        let is_there = self.has_sound_loose(&id, is_same)? || is_known(&id)?;
+        if !is_there {
             let mut sandboxed = self.new_sandboxed()?;
             sandboxed.write(bytes)?;
             self.put_in_place(sandboxed, &id)?;
         }
-        Ok(id)
+        Ok((id, !is_there))
     }
 
     /// Whether an object is loose, and `is_sound`. If so, it is made durable, since who wrote it may not

@@ -3,11 +3,18 @@
 //! A loose file is the only copy that is known to be durable: disk-objectstore never syncs its packs. So
 //! the packs are synced first; and a loose file stays where its pack ends before the object does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Duration,
+};
 
-use millpond::{ErrorKind, Result};
+use millpond::{BlobId, ErrorKind, Result};
 
-use crate::{files, folder::Folder, id::BlobId, read::corrupt, source::FromReader, write::digest};
+use crate::{files, folder::Folder, read::corrupt, source::FromReader, write::digest};
+
+/// A file in the sandbox that nobody wrote to for as long belongs to nobody.
+const SANDBOX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Folder {
     /// Removes loose files of objects that are packed, and duplicates; with `vacuum`, also has the index
@@ -17,7 +24,9 @@ impl Folder {
     /// [`ErrorKind::Corrupt`] where there are duplicates of an object of which there is no sound copy;
     /// [`ErrorKind::Timeout`] where somebody else packs.
     pub fn clean_storage(&self, vacuum: bool) -> Result<()> {
-        let _packer = self.packer()?;
+        let packer = self.packer()?;
+        self.remove_stale_locks(&packer)?;
+        self.clean_sandbox()?;
         if vacuum {
             self.with_index(|index| index.vacuum())?;
         }
@@ -40,6 +49,20 @@ impl Folder {
         for row in rows {
             if sizes.get(&row.place.pack).is_some_and(|&size| row.place.end() <= size) {
                 files::remove(&self.loose_path(&row.id)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what dead processes left in the sandbox. Whoever is alive puts a file in its place within
+    /// moments of the last write.
+    fn clean_sandbox(&self) -> Result<()> {
+        let sandbox = self.layout().directory("sandbox");
+        for name in files::names(&sandbox)? {
+            let path = sandbox.join(name);
+            let written = fs::metadata(&path).and_then(|file| file.modified()).ok();
+            if written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age > SANDBOX_AGE) {
+                files::remove(&path)?;
             }
         }
         Ok(())

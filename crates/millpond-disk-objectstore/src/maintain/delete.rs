@@ -1,8 +1,8 @@
 //! Deleting objects. The bytes of a packed one stay in the pack until a repack.
 
-use millpond::Result;
+use millpond::{BlobId, Result};
 
-use crate::{files, folder::Folder, id::BlobId};
+use crate::{files, folder::Folder};
 
 impl Folder {
     /// Deletes objects. Answers those that there were, each once.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use millpond::Result;
+use millpond::{BlobId, Progress, Result};
 
 use crate::{
     folder::Folder,
-    id::BlobId,
-    progress::{Progress, Steps, lend},
+    progress::{Steps, lend},
     source::FromReader,
     write::AddOptions,
 };
@@ -53,7 +52,7 @@ impl Folder {
         let has_same_ids = source.config()?.hash_type == self.config()?.hash_type;
         if has_same_ids {
             let total = ids.len() as u64;
-            let mut steps = Steps::begin(lend(&mut progress), TELLINGS_MAX, || {
+            let mut steps = Steps::begin(lend(&mut progress), Some(TELLINGS_MAX), || {
                 Ok((total, "Listing objects".to_owned()))
             })?;
             let mut news = BTreeSet::new();
@@ -68,7 +67,7 @@ impl Folder {
         }
         let total = ids.len() as u64;
         let mut steps =
-            Steps::begin(lend(&mut progress), TELLINGS_MAX, || Ok((total, "Copy objects".to_owned())))?;
+            Steps::begin(lend(&mut progress), Some(TELLINGS_MAX), || Ok((total, "Copy objects".to_owned())))?;
         let add = AddOptions { compress: options.compress, sync: options.sync, ..AddOptions::default() };
         let mut adder = self.pack_adder(add)?;
         let (mut imported, mut cached, mut cached_size) = (Vec::new(), 0u64, 0u64);
@@ -92,7 +91,8 @@ impl Folder {
             if !has_same_ids {
                 adder.tell_existing(lend(&mut progress), FLUSH)?;
             }
-            let mut steps = Steps::begin(progress, TELLINGS_OF_FLUSH_MAX, || Ok((cached, FLUSH.to_owned())))?;
+            let mut steps =
+                Steps::begin(progress, Some(TELLINGS_OF_FLUSH_MAX), || Ok((cached, FLUSH.to_owned())))?;
             for _ in 0..cached {
                 steps.advance(1)?;
             }

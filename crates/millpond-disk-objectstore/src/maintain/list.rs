@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, mem, vec};
 
-use millpond::Result;
+use millpond::{BlobId, Result};
 
-use crate::{folder::Folder, id::BlobId};
+use crate::folder::Folder;
 
 /// Rows that are read at a time.
 const PAGE: usize = 10_000;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use millpond::Result;
+use millpond::{BlobId, Result};
 
-use crate::{files, folder::Folder, id::BlobId, source::FromReader};
+use crate::{files, folder::Folder, source::FromReader};
 
 impl Folder {
     /// Has an object also loose, and answers where. Whoever cleans may remove it again at any time.

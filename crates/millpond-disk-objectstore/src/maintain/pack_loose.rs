@@ -2,14 +2,13 @@
 
 use std::io::Read;
 
-use millpond::{Error, ErrorKind, Result};
+use millpond::{BlobId, Error, ErrorKind, Hasher, Progress, Result};
 
 use crate::{
     files,
     folder::Folder,
-    id::{BlobId, Hasher},
     index::Written,
-    progress::{Progress, Steps, lend},
+    progress::{Steps, lend},
     read::corrupt,
     write::Packing,
     zlib::{CompressMode, Sample, should_compress},
@@ -53,7 +52,7 @@ impl Folder {
     ) -> Result<()> {
         let packer = self.packer()?;
         let (_, loose) = self.with_index(|index| index.find_all(self.list_loose()?))?;
-        let mut steps = Steps::begin(lend(&mut progress), u64::MAX, || {
+        let mut steps = Steps::begin(lend(&mut progress), None, || {
             Ok((self.size_loose()?, "Packing loose objects".to_owned()))
         })?;
         let sync = options.sync || options.clean_per_pack;

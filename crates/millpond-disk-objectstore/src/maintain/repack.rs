@@ -10,7 +10,7 @@
 
 use std::fs;
 
-use millpond::{Error, ErrorKind, Result};
+use millpond::{Error, ErrorKind, Progress, Result};
 
 use super::repack_copy::Copy;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     folder::Folder,
     layout::PackId,
     lock::{PackLock, Packer},
-    progress::{Progress, Steps, lend},
+    progress::{Steps, lend},
     zlib::CompressMode,
 };
 
@@ -46,6 +46,7 @@ impl Folder {
     /// As of [`Folder::repack_pack`].
     pub fn repack(&self, options: RepackOptions, mut progress: Option<&mut dyn Progress>) -> Result<()> {
         let packer = self.packer()?;
+        self.remove_stale_locks(&packer)?;
         for pack in self.packs()? {
             self.repack_one(&packer, pack, options, lend(&mut progress))?;
         }
@@ -91,7 +92,7 @@ impl Folder {
             files::remove(&path)?;
             return Ok(None);
         }
-        let mut steps = Steps::begin(progress, u64::MAX, || {
+        let mut steps = Steps::begin(progress, None, || {
             Ok((self.with_index(|index| index.sums())?.size, format!("Repack {pack}")))
         })?;
         let to = self.new_pack()?;

@@ -2,12 +2,11 @@
 
 use std::{fs::File, io::Read, sync::Arc};
 
-use millpond::{Error, Result};
+use millpond::{BlobId, Error, Result};
 
 use crate::{
     files,
     folder::Folder,
-    id::BlobId,
     index::Mark,
     layout::PackId,
     lock::Packer,

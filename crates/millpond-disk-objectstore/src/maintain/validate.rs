@@ -3,16 +3,15 @@
 
 use std::io::Read;
 
-use millpond::{ErrorKind, Result};
+use millpond::{BlobId, ErrorKind, Hasher, Progress, Result};
 
 use crate::{
     files,
     folder::Folder,
-    id::{BlobId, Hasher},
     index::Mark,
     layout::PackId,
     place::Place,
-    progress::{Progress, Steps, lend},
+    progress::{Steps, lend},
     read::{ObjectReader, into_error},
     source::FromReader,
     write::digest,
@@ -60,8 +59,7 @@ impl Folder {
         let mut issues = ValidationIssues::default();
         let loose = self.list_loose()?;
         let total = loose.len() as u64;
-        let mut steps =
-            Steps::begin(lend(&mut progress), u64::MAX, || Ok((total, "Loose objects".to_owned())))?;
+        let mut steps = Steps::begin(lend(&mut progress), None, || Ok((total, "Loose objects".to_owned())))?;
         for id in loose {
             if let Some(file) = files::open(&self.loose_path(&id)?)?
                 && digest(&mut FromReader(file), self.config()?.hash_type)? != id
@@ -83,7 +81,7 @@ impl Folder {
         issues: &mut ValidationIssues,
         progress: Option<&mut (dyn Progress + '_)>,
     ) -> Result<()> {
-        let mut steps = Steps::begin(progress, TELLINGS_MAX, || {
+        let mut steps = Steps::begin(progress, Some(TELLINGS_MAX), || {
             Ok((self.with_index(|index| index.count_in(pack))?, format!("Pack {pack}")))
         })?;
         let file = self.open_pack(pack)?;

@@ -5,9 +5,9 @@
 //! file that keeps it from ever repacking again. Here such rows are read like any others, and the next one
 //! of ours who packs gives the file a number.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use millpond::{Error, Result};
+use millpond::{Error, ErrorKind, Result};
 
 use crate::{
     files,
@@ -25,6 +25,22 @@ impl Folder {
             self.finish_repack(&packer)?;
         }
         Ok(packer)
+    }
+
+    /// Removes locks whose makers are gone: they would keep disk-objectstore from packs that nobody here
+    /// writes any more.
+    pub(crate) fn remove_stale_locks(&self, packer: &Packer) -> Result<()> {
+        for name in files::names(&self.layout().packs())? {
+            let pack = name.strip_suffix(".lock").and_then(|pack| pack.parse().ok()).and_then(PackId::new);
+            if let Some(pack) = pack {
+                // Dropped at once, it removes the file. One that is held stays.
+                match PackLock::acquire(packer, self.layout().pack_lock(pack), Duration::ZERO) {
+                    Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     fn finish_repack(&self, packer: &Packer) -> Result<()> {

@@ -3,7 +3,9 @@
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use super::check::damaged;
-use crate::{id::BlobId, zlib::Inflater};
+use millpond::BlobId;
+
+use crate::zlib::Inflater;
 
 /// Compressed bytes that are read at a time.
 const CHUNK: u64 = 64 << 10;

@@ -3,9 +3,7 @@
 
 use std::io;
 
-use millpond::{Error, ErrorKind};
-
-use crate::id::{BlobId, HashType, Hasher};
+use millpond::{BlobId, Error, ErrorKind, HashType, Hasher};
 
 #[derive(Debug)]
 pub(super) struct Check {

@@ -7,13 +7,12 @@
 
 use std::{collections::BTreeSet, fs::File, mem, sync::Arc, vec};
 
-use millpond::Result;
+use millpond::{BlobId, Result};
 
 use super::{ObjectMeta, ObjectReader, check::corrupt};
 use crate::{
     files,
     folder::{Folder, Version},
-    id::BlobId,
     layout::PackId,
     place::Row,
 };

@@ -7,13 +7,12 @@
 
 use std::{fs::File, sync::Arc};
 
-use millpond::{Error, ErrorKind, Result};
+use millpond::{BlobId, Error, ErrorKind, Result};
 
 use super::{ObjectMeta, ObjectReader};
 use crate::{
     files,
     folder::{Folder, Version},
-    id::BlobId,
     layout::PackId,
     place::Place,
 };

@@ -7,16 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use millpond::{Error, Result};
+use millpond::{BlobId, Error, HashType, Result};
 
 use super::{
     body::{Body, Compressed, Stored},
     check::{Check, corrupt, damaged},
 };
-use crate::{
-    id::{BlobId, HashType},
-    place::Place,
-};
+use crate::place::Place;
 
 /// Room that is made for an object before any of it was read, in bytes.
 const TRUSTED_MAX: u64 = 1 << 20;

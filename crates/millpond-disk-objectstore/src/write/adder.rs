@@ -1,14 +1,13 @@
 //! Adding objects to packs, one by one, without a loose stage. What is known already isn't written, or is
 //! taken back when only its end shows that it is.
 
-use millpond::Result;
+use millpond::{BlobId, HashType, Hasher, Progress, Result};
 
 use super::{AddOptions, Packing};
 use crate::{
     folder::Folder,
-    id::{BlobId, HashType, Hasher},
     index::Written,
-    progress::{Progress, Steps, lend},
+    progress::{Steps, lend},
     source::{Source, failed, fill, with_opened},
 };
 
@@ -31,6 +30,8 @@ pub struct PackAdder {
     packing: Packing,
     options: AddOptions,
     hash_type: HashType,
+    /// Whether what is loose counts as known.
+    knows_loose: bool,
     buffer: Vec<u8>,
 }
 
@@ -44,7 +45,7 @@ impl Folder {
         let packing = Packing::new(self, self.packer()?, options.sync, written);
         let hash_type = self.config()?.hash_type;
         let folder = self.clone();
-        Ok(PackAdder { folder, packing, options, hash_type, buffer: Vec::new() })
+        Ok(PackAdder { folder, packing, options, hash_type, knows_loose: false, buffer: Vec::new() })
     }
 
     /// Adds objects to packs, and answers their ids in the same order. `progress` is told of objects.
@@ -63,7 +64,8 @@ impl Folder {
         }
         let sources = sources.into_iter();
         let total = sources.size_hint().0 as u64;
-        let mut steps = Steps::begin(progress, TELLINGS_MAX, || Ok((total, "Bulk storing".to_owned())))?;
+        let mut steps =
+            Steps::begin(progress, Some(TELLINGS_MAX), || Ok((total, "Bulk storing".to_owned())))?;
         let mut ids = Vec::with_capacity(sources.size_hint().0);
         for mut source in sources {
             steps.advance(1)?;
@@ -100,6 +102,17 @@ impl PackAdder {
     /// # Errors
     /// Where the source or the disk fails. Others can be added nevertheless.
     pub fn add<S: Source + ?Sized>(&mut self, source: &mut S) -> Result<BlobId> {
+        self.add_if_new(source).map(|(id, _)| id)
+    }
+
+    /// Has what is loose count as known, so that nothing is stored twice.
+    pub(crate) fn without_loose(mut self) -> Self {
+        self.knows_loose = true;
+        self
+    }
+
+    /// Adds an object. Answers whether it is new, too.
+    pub(crate) fn add_if_new<S: Source + ?Sized>(&mut self, source: &mut S) -> Result<(BlobId, bool)> {
         with_opened(source, |source| {
             if let Some(bytes) = source.bytes() {
                 return self.add_bytes(bytes);
@@ -107,7 +120,7 @@ impl PackAdder {
             if self.options.no_holes && self.options.read_twice {
                 let id = digest(source, self.hash_type)?;
                 if self.is_known(&id)? {
-                    return Ok(id);
+                    return Ok((id, false));
                 }
                 source.rewind().map_err(failed)?;
             }
@@ -123,24 +136,19 @@ impl PackAdder {
         })
     }
 
-    /// Adds an object whose content is in memory.
-    ///
-    /// # Errors
-    /// Where the disk fails.
-    pub fn add_bytes(&mut self, bytes: &[u8]) -> Result<BlobId> {
-        let mut hasher = Hasher::new(self.hash_type);
-        hasher.update(bytes);
-        let id = hasher.finish();
-        if !self.is_known(&id)? {
-            let mut begun = self.packing.begin(self.options.compress)?;
-            let appended = self.packing.append(&mut begun, bytes);
-            if let Err(error) = appended {
-                self.packing.give_up(&begun)?;
-                return Err(error);
-            }
-            self.packing.end(begun, id)?;
+    /// An object whose content is in memory.
+    fn add_bytes(&mut self, bytes: &[u8]) -> Result<(BlobId, bool)> {
+        let id = self.hash_type.hash(bytes);
+        if self.is_known(&id)? {
+            return Ok((id, false));
         }
-        Ok(id)
+        let mut begun = self.packing.begin(self.options.compress)?;
+        if let Err(error) = self.packing.append(&mut begun, bytes) {
+            self.packing.give_up(&begun)?;
+            return Err(error);
+        }
+        self.packing.end(begun, id)?;
+        Ok((id, true))
     }
 
     /// Commits, unless it was asked not to.
@@ -153,7 +161,7 @@ impl PackAdder {
     }
 
     /// An object of which only a part fits into the buffer, which is full.
-    fn add_long<S: Source + ?Sized>(&mut self, source: &mut S, buffer: &mut [u8]) -> Result<BlobId> {
+    fn add_long<S: Source + ?Sized>(&mut self, source: &mut S, buffer: &mut [u8]) -> Result<(BlobId, bool)> {
         let mut hasher = Hasher::new(self.hash_type);
         let mut begun = self.packing.begin(self.options.compress)?;
         let mut length = buffer.len();
@@ -171,9 +179,9 @@ impl PackAdder {
         match written.and_then(|id| Ok((id, self.is_known(&id)?))) {
             Ok((id, false)) => {
                 self.packing.end(begun, id)?;
-                Ok(id)
+                Ok((id, true))
             }
-            Ok((id, true)) => self.packing.give_up(&begun).map(|()| id),
+            Ok((id, true)) => self.packing.give_up(&begun).map(|()| (id, false)),
             Err(error) => {
                 self.packing.give_up(&begun)?;
                 Err(error)
@@ -182,7 +190,10 @@ impl PackAdder {
     }
 
     fn is_known(&self, id: &BlobId) -> Result<bool> {
-        Ok(self.packing.has_waiting(id) || self.folder.with_index(|index| index.contains(id))?)
+        if self.packing.has_waiting(id) || self.folder.with_index(|index| index.contains(id))? {
+            return Ok(true);
+        }
+        Ok(self.knows_loose && self.folder.has(id)?)
     }
 
     /// Tells what disk-objectstore tells while it lists what is packed.
@@ -198,7 +209,7 @@ impl PackAdder {
         if total == 0 {
             return Ok(());
         }
-        let mut steps = Steps::begin(progress, TELLINGS_MAX, || Ok((total, description.to_owned())))?;
+        let mut steps = Steps::begin(progress, Some(TELLINGS_MAX), || Ok((total, description.to_owned())))?;
         let mut left = total;
         while left > 0 {
             let page = left.min(PAGE);

@@ -3,11 +3,10 @@
 
 use std::collections::HashSet;
 
-use millpond::{ErrorKind, Result};
+use millpond::{BlobId, ErrorKind, Result};
 
 use crate::{
     folder::Folder,
-    id::BlobId,
     index::Written,
     layout::PackId,
     lock::Packer,
