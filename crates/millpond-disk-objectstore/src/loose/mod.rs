@@ -1,0 +1,4 @@
+//! Loose objects: a file each.
+
+mod list;
+mod write;

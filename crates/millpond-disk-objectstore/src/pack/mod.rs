@@ -1,0 +1,7 @@
+//! Pack files: which there are, which is written next, and writing them.
+
+mod list;
+mod recover;
+mod writer;
+
+pub(crate) use writer::PackWriter;
