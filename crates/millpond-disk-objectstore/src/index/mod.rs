@@ -65,6 +65,9 @@ impl Index {
             // A damaged or hostile schema can't run anything.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+            // Who only read leaves the files of the WAL to the next one: to remove and make them costs more
+            // than all the rest.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             Ok(connection)
         };
         let connection = opened().map_err(|error| failed(&format!("opening {}", path.display()), error))?;

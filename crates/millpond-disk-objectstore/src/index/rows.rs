@@ -25,6 +25,10 @@ pub(crate) struct Mark {
     row: i64,
 }
 
+/// Rows of a pack, and where they end; nothing where there are no more. A row that says what can't be comes
+/// with the reason.
+pub(crate) type PageOfPack = (Vec<(BlobId, Result<Place>)>, Option<Mark>);
+
 impl Mark {
     /// Before the first row.
     pub const BEGIN: Self = Self { offset: i64::MIN, row: i64::MIN };
@@ -112,12 +116,7 @@ impl Index {
 
     /// Rows of a pack in the order in which they lie there, at most `limit` behind `after`. A row that
     /// says what can't be is answered as the reason.
-    pub fn page_of_pack(
-        &self,
-        pack: PackId,
-        after: Mark,
-        limit: usize,
-    ) -> Result<(Vec<(BlobId, Result<Place>)>, Option<Mark>)> {
+    pub fn page_of_pack(&self, pack: PackId, after: Mark, limit: usize) -> Result<PageOfPack> {
         let statement = format!(
             "SELECT id, hashkey, {COLUMNS_OF_PLACE} FROM db_object WHERE pack_id = ?1 \
              AND (\"offset\", id) > (?2, ?3) ORDER BY \"offset\", id LIMIT ?4"

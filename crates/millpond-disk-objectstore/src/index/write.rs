@@ -2,7 +2,7 @@
 //! transaction that stays open, for a later one to take it along.
 
 use millpond::{BlobId, Result};
-use rusqlite::params;
+use rusqlite::{config::DbConfig, params};
 
 use super::{Index, failed};
 use crate::{
@@ -109,6 +109,7 @@ impl Index {
         let done: rusqlite::Result<()> = (|| {
             if self.connection.is_autocommit() {
                 self.connection.prepare_cached("PRAGMA synchronous=FULL")?.execute([])?;
+                self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
                 self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             }
             work(self)?;

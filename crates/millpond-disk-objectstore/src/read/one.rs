@@ -5,7 +5,7 @@
 //! say where a packed object lies although it is loose, too, asks it again before it says that there is
 //! none.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, iter, sync::Arc};
 
 use millpond::{BlobId, Error, ErrorKind, Result};
 
@@ -93,7 +93,12 @@ impl Folder {
     /// # Errors
     /// Where the folder can't be read.
     pub fn has_many(&self, ids: impl IntoIterator<Item = BlobId>) -> Result<Vec<bool>> {
-        ids.into_iter().map(|id| self.has(&id)).collect()
+        let ids: Vec<_> = ids.into_iter().collect();
+        let packed = self.with_index(|index| {
+            index.at_one_moment(|| ids.iter().map(|id| index.contains(id)).collect::<Result<Vec<_>>>())
+        })?;
+        // Who isn't packed may be loose, or may have been packed since.
+        iter::zip(&ids, packed).map(|(id, is_packed)| Ok(is_packed || self.has(id)?)).collect()
     }
 
     /// Where an object lies when it is loose.
@@ -109,18 +114,15 @@ impl Folder {
     /// A reader of a packed object, from the pack in which it lies now.
     pub(crate) fn open_packed(&self, id: &BlobId) -> Result<Option<(ObjectReader, Place)>> {
         for attempt in 0..ATTEMPTS_MAX {
-            let find = || {
-                self.with_index(|index| {
-                    let version = self.version(index)?;
-                    Ok((version, index.find(id)?))
-                })
-            };
-            let (version, Some(place)) = find()? else { return Ok(None) };
+            let found = self.with_index(|index| Ok((self.version(index)?, index.find(id)?)))?;
+            let (version, Some(place)) = found else { return Ok(None) };
             let opened = self.open_pack(place.pack)?;
             // A pack is removed only after the index says so: what was opened is the right one if the
             // index still says the same.
-            let (version_then, place_then) = find()?;
-            let is_same = version_then == version || attempt >= ATTEMPTS_STRICT && place_then == Some(place);
+            let is_same = self.with_index(|index| {
+                let is_patient = attempt < ATTEMPTS_STRICT;
+                Ok(self.version(index)? == version || !is_patient && index.find(id)? == Some(place))
+            })?;
             match opened {
                 Some((file, size)) if is_same => {
                     let reader = ObjectReader::packed(*id, place, file, size, self.check()?)?;

@@ -1,24 +1,35 @@
 //! Decompression. Nothing that it is given makes it do more than fill the room that it has.
 
-use std::io;
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
 use flate2::{Decompress, FlushDecompress, Status};
+
+/// Streams that wait to be used again: to make one costs more than to decompress a small object.
+static IDLE: Mutex<Vec<Decompress>> = Mutex::new(Vec::new());
+const IDLE_MAX: usize = 8;
 
 /// Decompresses one object.
 #[derive(Debug)]
 pub(crate) struct Inflater {
-    stream: Decompress,
+    /// There until it is dropped.
+    stream: Option<Decompress>,
     is_at_end: bool,
 }
 
 impl Inflater {
     pub fn new() -> Self {
-        Self { stream: Decompress::new(true), is_at_end: false }
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut inflater = Self { stream: idle, is_at_end: false };
+        inflater.reset();
+        inflater
     }
 
     /// Begins again.
     pub fn reset(&mut self) {
-        self.stream.reset(true);
+        self.stream.get_or_insert_with(|| Decompress::new(true)).reset(true);
         self.is_at_end = false;
     }
 
@@ -29,10 +40,20 @@ impl Inflater {
 
     /// Takes from `from`, gives to `room`; answers how many bytes of each.
     pub fn run(&mut self, from: &[u8], room: &mut [u8]) -> io::Result<(usize, usize)> {
-        let (read, written) = (self.stream.total_in(), self.stream.total_out());
-        let status = self.stream.decompress(from, room, FlushDecompress::None);
+        let stream = self.stream.get_or_insert_with(|| Decompress::new(true));
+        let (read, written) = (stream.total_in(), stream.total_out());
+        let status = stream.decompress(from, room, FlushDecompress::None);
         let status = status.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         self.is_at_end = status == Status::StreamEnd;
-        Ok(((self.stream.total_in() - read) as usize, (self.stream.total_out() - written) as usize))
+        Ok(((stream.total_in() - read) as usize, (stream.total_out() - written) as usize))
+    }
+}
+
+impl Drop for Inflater {
+    fn drop(&mut self) {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.extend(self.stream.take());
+        }
     }
 }
