@@ -28,8 +28,14 @@ HERE = Path(__file__).parent
 TIMEOUT_S = 3600
 
 
+# These have an environment of their own, since Millpond's shim takes the name of one of them.
+APART = ("disk-objectstore", "rsdos")
+ENVIRONMENT_APART = HERE.parent.parent / ".venv-oracle/bin/python"
+
+
 def command(language: str, binary: Path, job: Job) -> list[str]:
-    worker = [str(binary)] if language == "rust" else [sys.executable, str(HERE / "worker.py")]
+    python = str(ENVIRONMENT_APART) if job.peer in APART else sys.executable
+    worker = [str(binary)] if language == "rust" else [python, str(HERE / "worker.py")]
     return [*worker, job.text()]
 
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from job import Job
 
 RUST = ["millpond", "heed", "fjall", "redb", "rusqlite"]
+# Content-addressed stores, and what any of them has to do.
+BLOBS = ["millpond", "disk-objectstore", "rsdos", "plain"]
 PYTHON = ["millpond", "lmdb", "rocksdict", "diskcache", "sqlite3", "dict"]
 
 SINGLE = ["put", "overwrite", "get", "scan", "compact", "scan_compacted"]
 BULK = ["put_many", "get_many"]
 SYNCED = ["timed_put", "timed_overwrite"]
+BLOB_WORKLOADS = ["many", "compressed", "single", "optimize", "stream"]
 
 # Bytes in a value, and how many records of them there are without a sync, for Rust and for Python, and
 # with a sync for each put: few, since a sync takes milliseconds where the machine is busy.
@@ -28,6 +31,7 @@ QUICK = [
     "watch",
     "objects",
     "snapshots",
+    "blobs",
     "opening",
     "space",
 ]
@@ -102,6 +106,7 @@ def separate() -> list[Task]:
     # fjall's transactions are another kind of database than the one that is measured.
     transacting = ["millpond", "heed", "redb", "rusqlite"]
     transactions = Job("operations", count=100_000, workloads=["put_many", "transact"])
+    blobs = Job("blobs", durability="sync", count=20_000, workloads=BLOB_WORKLOADS)
     seen = ["millpond", "heed", "rusqlite"]
     return [
         Task("transactions", "rust", transacting, [transactions]),
@@ -109,6 +114,7 @@ def separate() -> list[Task]:
         Task("watch", "rust", ["millpond"], [watching, replace(watching, durability="sync")]),
         Task("objects", "rust", ["millpond"], [Job("objects", count=80)]),
         Task("snapshots", "rust", ["millpond"], [Job("snapshots", count=1_000_000)]),
+        Task("blobs", "python", BLOBS, [blobs]),
         Task("opening", "rust", RUST, [Job("opening", count=1_000_000)], rounds=1),
         Task("space", "rust", RUST, [Job("space", count=200_000)], rounds=1),
         Task("load", "python", ["millpond", "rocksdict"], [Job("load", count=10_000_000)]),

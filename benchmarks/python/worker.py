@@ -2,6 +2,7 @@
 
 import sys
 
+import blobs
 import load
 import processes
 import workloads
@@ -17,6 +18,8 @@ def main() -> None:
             report = processes.lead(job) if job.processes > 1 else workloads.run(job)
         case "load":
             report = load.run(job)
+        case "blobs":
+            report = blobs.run(job)
         case "member":
             processes.join(job)
             return

@@ -47,6 +47,7 @@ pub use layout::PackId;
 pub use maintain::{
     Ids, ImportOptions, ObjectCount, PackLooseOptions, RepackOptions, TotalSize, ValidationIssues,
 };
+pub use pack::LockedPack;
 pub use place::Place;
 pub use read::{Found, ObjectMeta, ObjectReader, Objects};
 pub use source::{FromReader, FromSeekable, Source};

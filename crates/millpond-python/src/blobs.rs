@@ -1,9 +1,11 @@
 //! The class `Blobs`: a content-addressed store.
 
-use std::io::Read;
+use std::{collections::VecDeque, io::Read};
 
+use bytes::Bytes;
 use millpond::{
-    BlobId, BlobSource, BlobStore, Compression, Error, ErrorKind, InsertOptions, OptimizeOptions, Progress,
+    BlobId, BlobRead, BlobSource, BlobStore, Compression, Error, ErrorKind, InsertOptions, OptimizeOptions,
+    Progress,
 };
 use pyo3::{
     Borrowed,
@@ -24,6 +26,10 @@ use crate::{
 
 /// Ids of a page of a list: the interpreter is let go of for so many at a time.
 const IDS_AT_A_TIME: usize = 512;
+
+/// Blobs that are read while the interpreter is let go of, at most, and bytes of them.
+const READ_AHEAD_BLOBS: usize = 64;
+const READ_AHEAD_BYTES: usize = 1 << 20;
 
 /// A content-addressed store of immutable blobs.
 #[pyclass(frozen, module = "millpond")]
@@ -399,8 +405,9 @@ impl Blobs {
 impl Blobs {
     fn extractions(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, as_files: bool) -> Result<BlobExtractions> {
         let (ids, failed) = Ids::new(ids.try_iter()?);
-        let inner = py.detach(|| self.inner.extractions(Box::new(ids)));
-        Ok(BlobExtractions { inner: Owned::new("an iterator that extracts blobs", inner), failed, as_files })
+        let extractions = py.detach(|| self.inner.extractions(Box::new(ids)));
+        let ahead = Ahead { extractions, ready: VecDeque::new(), failed: None };
+        Ok(BlobExtractions { inner: Owned::new("an iterator that extracts blobs", ahead), failed, as_files })
     }
 }
 
@@ -519,9 +526,74 @@ impl BlobInsertions {
 /// Reads blobs as it is advanced.
 #[pyclass(frozen, module = "millpond")]
 pub struct BlobExtractions {
-    inner: Owned<millpond::Extractions<'static>>,
+    inner: Owned<Ahead>,
     failed: Failed,
     as_files: bool,
+}
+
+/// Blobs that were read while the interpreter was let go of, in their order.
+struct Ahead {
+    extractions: millpond::Extractions<'static>,
+    ready: VecDeque<Extracted>,
+    /// What comes behind those.
+    failed: Option<Error>,
+}
+
+/// A blob on its way to Python.
+struct Extracted {
+    id: BlobId,
+    content: Content,
+}
+
+enum Content {
+    Missing,
+    Held(Bytes),
+    File(Box<dyn BlobRead>),
+}
+
+impl Ahead {
+    /// Reads some blobs, up to a long one.
+    fn fill(&mut self, as_files: bool) -> Result<()> {
+        let mut bytes = 0;
+        while self.ready.len() < READ_AHEAD_BLOBS && bytes < READ_AHEAD_BYTES {
+            let Some(extracted) = self.extractions.next() else { break };
+            let extracted = match extracted {
+                Ok(extracted) => extracted,
+                // What was read before it comes first; whoever goes on asks for what is behind it.
+                Err(error) if self.ready.is_empty() => return Err(error.into()),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            };
+            let content = match extracted.content {
+                None => Content::Missing,
+                Some(reader) if as_files => Content::File(reader),
+                Some(mut reader) => Content::Held(match reader.whole() {
+                    Some(whole) => whole.clone(),
+                    None => read_whole(&mut *reader)?.into(),
+                }),
+            };
+            if let Content::Held(content) = &content {
+                bytes += content.len();
+            }
+            self.ready.push_back(Extracted { id: extracted.id, content });
+        }
+        Ok(())
+    }
+}
+
+/// All of a long blob.
+fn read_whole(reader: &mut dyn BlobRead) -> Result<Vec<u8>> {
+    let length = reader.meta().raw_size;
+    let mut content = Vec::new();
+    let too_long = |_| {
+        let message = format!("a blob of {length} bytes doesn't fit in memory: use open_many()");
+        Error::new(ErrorKind::ValueTooLong, message)
+    };
+    content.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX)).map_err(too_long)?;
+    reader.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[pymethods]
@@ -531,40 +603,32 @@ impl BlobExtractions {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyTuple>>> {
-        let extracted = py.detach(|| {
-            let next = self.inner.lock()?.next().transpose()?;
-            let Some(mut extracted) = next else { return Ok::<_, Failure>(None) };
-            let Some(reader) = &mut extracted.content else { return Ok(Some((extracted, None))) };
-            if self.as_files || reader.whole().is_some() {
-                return Ok(Some((extracted, None)));
-            }
-            let mut content = Vec::new();
-            let length = reader.meta().raw_size;
-            let too_long = |_| {
-                let message = format!("a blob of {length} bytes doesn't fit in memory: use open_many()");
-                Error::new(ErrorKind::ValueTooLong, message)
-            };
-            content.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX)).map_err(too_long)?;
-            reader.read_to_end(&mut content)?;
-            Ok(Some((extracted, Some(content))))
-        })?;
-        let Some((extracted, read)) = extracted else {
+        let next = match self.inner.try_lock()?.and_then(|mut ahead| ahead.ready.pop_front()) {
+            Some(ready) => Some(ready),
+            None => py.detach(|| {
+                let mut ahead = self.inner.lock()?;
+                if ahead.ready.is_empty() {
+                    if let Some(error) = ahead.failed.take() {
+                        return Err(error.into());
+                    }
+                    ahead.fill(self.as_files)?;
+                }
+                Ok::<_, Failure>(ahead.ready.pop_front())
+            })?,
+        };
+        let Some(Extracted { id, content }) = next else {
             let mut failed = self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             return failed.take().map_or(Ok(None), |raised| Err(raised.into()));
         };
-        let id = text(py, &extracted.id);
-        let content = match (extracted.content, read) {
-            (None, _) => py.None().into_bound(py),
-            (Some(_), Some(content)) => PyBytes::new(py, &content).into_any(),
-            (Some(reader), None) if self.as_files => {
+        let content = match content {
+            Content::Missing => py.None().into_bound(py),
+            Content::Held(content) => to_python(py, &content)?.into_any(),
+            Content::File(reader) => {
                 let length = reader.meta().raw_size;
                 open_file(py, NativeReader::new(reader, length))?
             }
-            (Some(reader), None) => {
-                PyBytes::new(py, reader.whole().map_or(&[][..], |whole| whole)).into_any()
-            }
         };
-        Ok(Some((id, content).into_pyobject(py)?))
+        Ok(Some((text(py, &id), content).into_pyobject(py)?))
     }
 }
 

@@ -11,7 +11,7 @@
 use std::{
     mem,
     ops::Deref,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use millpond::{Error, ErrorKind};
@@ -99,6 +99,19 @@ impl<T: Send> Owned<T> {
             Some(inner) => Ok(inner.lock().unwrap_or_else(PoisonError::into_inner)),
             None => unreachable!("what is owned is only emptied when it is dropped"),
         }
+    }
+
+    /// The `T`, unless another thread has it: to be called with the interpreter held.
+    ///
+    /// # Errors
+    /// `Forked` in a child of the process that made it.
+    pub fn try_lock(&self) -> millpond::Result<Option<MutexGuard<'_, T>>> {
+        self.maker.check()?;
+        Ok(self.inner.as_ref().and_then(|inner| match inner.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }))
     }
 }
 

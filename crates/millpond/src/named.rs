@@ -37,6 +37,9 @@ pub(crate) struct Named {
     alive: AtomicU64,
 }
 
+/// A state, and what it shows of many keys.
+pub(crate) type Looked = (Box<dyn View>, Vec<Option<Record>>);
+
 impl Named {
     /// A handle to the object of that id, whose header was last seen in `version`.
     pub(crate) fn new(
@@ -182,10 +185,7 @@ impl Named {
     }
 
     /// The newest records of many entries, all of one consistent state.
-    pub(crate) fn records<S: AsRef<[u8]>>(
-        &self,
-        sorts: &[S],
-    ) -> Result<(Box<dyn View>, Vec<Option<Record>>)> {
+    pub(crate) fn records<S: AsRef<[u8]>>(&self, sorts: &[S]) -> Result<Looked> {
         let mut keys: Vec<_> = sorts.iter().map(|sort| self.key(sort.as_ref())).collect();
         keys.push(self.key(HEADER));
         let view = self.container.index()?.view(At::Latest)?;

@@ -91,7 +91,7 @@ fn chunks(reader: &mut BlobReader, mut each: impl FnMut(&[u8]) -> Outcome) -> Ou
             Ok(0) => return Ok(()),
             Ok(count) => each(&buffer[..count])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(store_error("reading the blob", error).into()),
+            Err(error) => return Err(store_error("reading the blob", error)),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{self, Path},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -74,7 +74,8 @@ impl Folder {
     /// The same, used in another way.
     pub fn with_options(path: impl AsRef<Path>, options: FolderOptions) -> Self {
         Self(Arc::new(Shared {
-            layout: Layout::new(path.as_ref()),
+            // It stays the same folder when the process goes to another directory.
+            layout: Layout::new(&path::absolute(path.as_ref()).unwrap_or_else(|_| path.as_ref().to_owned())),
             options,
             config: OnceLock::new(),
             index: Mutex::new(None),

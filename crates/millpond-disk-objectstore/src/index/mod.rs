@@ -14,7 +14,7 @@ use std::{path::Path, time::Duration};
 use millpond::{Error, ErrorKind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-pub(crate) use rows::Mark;
+pub(crate) use rows::{Lookup, Mark};
 pub(crate) use write::Written;
 
 /// As disk-objectstore makes it, to the letter.
@@ -82,9 +82,16 @@ impl Index {
     /// Lets go of it. What wasn't committed is gone.
     pub fn close(self) -> Result<()> {
         if !self.is_of_this_process() {
-            // SQLite must not touch a connection, nor its locks, in a child.
-            std::mem::forget(self);
-            return Ok(());
+            if !self.connection.is_autocommit() {
+                // To roll back would touch memory that the parent still writes.
+                std::mem::forget(self);
+                return Ok(());
+            }
+            // SQLite shares what it knows of a file among connections, locks included, and the parent's
+            // aren't ours: so it has to forget them before the file is opened again. It closes what this
+            // process has inherited, and leaves the files as they are.
+            let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            kept.map_err(|error| failed("closing the index of the parent", error))?;
         }
         self.connection.close().map_err(|(_, error)| failed("closing the index", error))
     }

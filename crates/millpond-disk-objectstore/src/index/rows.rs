@@ -18,6 +18,17 @@ pub(crate) struct Sums {
     pub length: u64,
 }
 
+/// What was found of many objects.
+#[derive(Debug, Default)]
+pub(crate) struct Lookup {
+    /// The rows that there are.
+    pub rows: Vec<Row>,
+    /// Who has none.
+    pub absent: Vec<BlobId>,
+    /// Whose row can't be believed, and why.
+    pub damaged: Vec<(BlobId, Error)>,
+}
+
 /// Where a page of a pack's rows ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
@@ -134,17 +145,19 @@ impl Index {
         Ok((rows, last))
     }
 
-    /// The rows of `ids`, as of one moment, and the ids that have none.
-    pub fn find_all(&self, ids: impl IntoIterator<Item = BlobId>) -> Result<(Vec<Row>, Vec<BlobId>)> {
+    /// The rows of `ids`, as of one moment.
+    pub fn find_all(&self, ids: impl IntoIterator<Item = BlobId>) -> Result<Lookup> {
         self.at_one_moment(|| {
-            let (mut rows, mut absent) = (Vec::new(), Vec::new());
+            let mut lookup = Lookup::default();
             for id in ids {
-                match self.find(&id)? {
-                    Some(place) => rows.push(Row { id, place }),
-                    None => absent.push(id),
+                match self.find(&id) {
+                    Ok(Some(place)) => lookup.rows.push(Row { id, place }),
+                    Ok(None) => lookup.absent.push(id),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => lookup.damaged.push((id, error)),
+                    Err(error) => return Err(error),
                 }
             }
-            Ok((rows, absent))
+            Ok(lookup)
         })
     }
 

@@ -7,7 +7,7 @@
 //! - A stale lock is taken over, not replaced: the file is opened for writing, and is then ours. Nothing
 //!   is unlinked that somebody else may have made meanwhile.
 //! - disk-objectstore removes the lock of another when it finds a pack locked. So who holds a lock looks
-//!   whether it still has it before it trusts what it wrote.
+//!   whether it still has it before it trusts what it wrote, and locks again where nobody else has.
 //!
 //! Processes of ours exclude each other by [`Packer`](super::Packer) first, so that no two of them look
 //! at the same stale lock.
@@ -77,6 +77,15 @@ impl PackLock {
                 return Err(Error::new(ErrorKind::Timeout, message));
             }
             std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Makes the file again where somebody has removed it. Whether it is held then says [`PackLock::is_held`].
+    pub fn renew(&mut self) {
+        if !self.path.exists()
+            && let Ok(file) = OpenOptions::new().write(true).create_new(true).open(&self.path)
+        {
+            self.file = file;
         }
     }
 
@@ -162,10 +171,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let packer = Packer::acquire(&dir.path().join("lock"), Duration::ZERO).expect("locked");
         let path = dir.path().join("0.lock");
-        let lock = PackLock::acquire(&packer, path.clone(), Duration::ZERO).expect("locked");
+        let mut lock = PackLock::acquire(&packer, path.clone(), Duration::ZERO).expect("locked");
         fs::remove_file(&path).expect("removed");
         assert!(!lock.is_held());
+        lock.renew();
+        assert!(lock.is_held());
+        fs::remove_file(&path).expect("removed");
         let others = File::create(&path).expect("made by another");
+        lock.renew();
         assert!(!lock.is_held());
         drop(lock);
         assert!(path.exists(), "the lock of another was removed");

@@ -31,9 +31,9 @@ impl Folder {
             self.with_index(|index| index.vacuum())?;
         }
         self.clean_duplicates()?;
-        let (rows, _) = self.with_index(|index| {
+        let rows = self.with_index(|index| {
             index.commit()?;
-            index.find_all(self.list_loose()?)
+            Ok(index.find_all(self.list_loose()?)?.rows)
         })?;
         if rows.is_empty() {
             return Ok(());

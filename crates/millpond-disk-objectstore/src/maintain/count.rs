@@ -46,7 +46,7 @@ impl Folder {
     /// Counts the objects, each once.
     pub(crate) fn count_distinct(&self) -> Result<u64> {
         let loose = self.list_loose()?;
-        self.with_index(|index| Ok(index.count()? + index.find_all(loose)?.1.len() as u64))
+        self.with_index(|index| Ok(index.count()? + index.find_all(loose)?.absent.len() as u64))
     }
 
     /// Adds up the sizes.

@@ -51,7 +51,7 @@ impl Folder {
         mut progress: Option<&mut dyn Progress>,
     ) -> Result<()> {
         let packer = self.packer()?;
-        let (_, loose) = self.with_index(|index| index.find_all(self.list_loose()?))?;
+        let loose = self.with_index(|index| Ok(index.find_all(self.list_loose()?)?.absent))?;
         let mut steps = Steps::begin(lend(&mut progress), None, || {
             Ok((self.size_loose()?, "Packing loose objects".to_owned()))
         })?;

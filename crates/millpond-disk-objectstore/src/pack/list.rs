@@ -1,10 +1,42 @@
 //! Which packs there are, and which is written next.
 
+use std::path::{Path, PathBuf};
+
 use millpond::{Error, ErrorKind, Result};
 
-use crate::{files, folder::Folder, layout::PackId};
+use crate::{
+    files,
+    folder::Folder,
+    layout::PackId,
+    lock::{PackLock, Packer},
+};
+
+/// A pack that nobody else writes, until it is dropped: for programs that append to it themselves.
+#[derive(Debug)]
+pub struct LockedPack {
+    path: PathBuf,
+    _lock: PackLock,
+    _packer: Packer,
+}
+
+impl LockedPack {
+    /// The pack's file, which may not be there yet.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
 
 impl Folder {
+    /// Locks a pack.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] where somebody packs, or has locked it.
+    pub fn lock_pack(&self, pack: PackId) -> Result<LockedPack> {
+        let packer = self.packer()?;
+        let lock = PackLock::acquire(&packer, self.layout().pack_lock(pack), self.options().timeout)?;
+        Ok(LockedPack { path: self.layout().pack(pack), _lock: lock, _packer: packer })
+    }
+
     /// All packs that have a file, in order.
     pub fn packs(&self) -> Result<Vec<PackId>> {
         self.config()?;

@@ -4,4 +4,5 @@ mod list;
 mod recover;
 mod writer;
 
+pub use list::LockedPack;
 pub(crate) use writer::PackWriter;

@@ -100,8 +100,8 @@ impl PackWriter {
             self.buffer.truncate(length as usize);
             return Ok(());
         }
-        self.buffer.clear();
         self.expect_alone()?;
+        self.buffer.clear();
         self.file.set_len(position).map_err(|error| self.failed(error))?;
         self.flushed = position;
         Ok(())
@@ -128,6 +128,8 @@ impl PackWriter {
     }
 
     fn flush(&mut self) -> Result<()> {
+        // Before, too: what another has appended meanwhile must not be written over.
+        self.expect_alone()?;
         if let Err(error) = self.file.write_all_at(&self.buffer, self.flushed) {
             if self.lock.is_held() {
                 // As far as it was written. Whatever fails here has failed before.
@@ -141,7 +143,8 @@ impl PackWriter {
     }
 
     /// An error where somebody else has come to write to the pack: then nobody knows whose bytes are where.
-    fn expect_alone(&self) -> Result<()> {
+    fn expect_alone(&mut self) -> Result<()> {
+        self.lock.renew();
         if self.is_alone()? {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 mod body;
 mod check;
+mod compressed;
 mod meta;
 mod objects;
 mod one;

@@ -5,14 +5,15 @@
 //! when it was opened is read from that file. When the index has changed since it was asked, the objects
 //! that are still to come are looked up again.
 
-use std::{collections::BTreeSet, fs::File, mem, sync::Arc, vec};
+use std::{fs::File, mem, sync::Arc, vec};
 
-use millpond::{BlobId, Result};
+use millpond::{BlobId, Error, Result};
 
 use super::{ObjectMeta, ObjectReader, check::corrupt};
 use crate::{
     files,
     folder::{Folder, Version},
+    index::Lookup,
     layout::PackId,
     place::Row,
 };
@@ -42,6 +43,8 @@ pub struct Objects {
     loose: vec::IntoIter<BlobId>,
     /// Were not loose, and are looked up once more.
     vanished: Vec<BlobId>,
+    /// Have a damaged row and no loose file.
+    damaged: Vec<Error>,
     missing: vec::IntoIter<BlobId>,
 }
 
@@ -86,25 +89,29 @@ impl Objects {
             pack: None,
             loose: Vec::new().into_iter(),
             vanished: Vec::new(),
+            damaged: Vec::new(),
             missing: Vec::new().into_iter(),
         };
-        let ids: BTreeSet<BlobId> = ids.into_iter().collect();
-        let absent = objects.look_up(ids)?;
-        objects.loose = absent.into_iter();
+        let mut ids: Vec<BlobId> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        objects.loose = maybe_loose(objects.look_up(ids)?).collect::<Vec<_>>().into_iter();
         Ok(objects)
     }
 
-    /// Takes those of `ids` that are packed as what comes next; answers the others.
-    fn look_up(&mut self, ids: impl IntoIterator<Item = BlobId>) -> Result<Vec<BlobId>> {
-        let (version, (mut rows, absent)) = self.folder.with_index(|index| {
+    /// Takes those of `ids` that are packed as what comes next; answers the others, and those whose row is
+    /// damaged.
+    fn look_up(&mut self, ids: Vec<BlobId>) -> Result<Lookup> {
+        let (version, mut lookup) = self.folder.with_index(|index| {
             // The version first: what is committed in between is looked up again without need.
             Ok((self.folder.version(index)?, index.find_all(ids)?))
         })?;
+        let mut rows = mem::take(&mut lookup.rows);
         rows.sort_unstable_by_key(|row| (row.place.pack, row.place.offset, row.id));
         self.version = Some(version);
         self.packed = rows.into_iter();
         self.pack = None;
-        Ok(absent)
+        Ok(lookup)
     }
 
     /// The next packed object.
@@ -124,8 +131,8 @@ impl Objects {
                         // It may be another file of that name. Who was packed and is no longer in the
                         // index may be loose.
                         let ids: Vec<_> = mem::take(&mut self.packed).map(|row| row.id).collect();
-                        let absent = self.look_up(ids)?;
-                        self.loose = mem::take(&mut self.loose).chain(absent).collect::<Vec<_>>().into_iter();
+                        let others = maybe_loose(self.look_up(ids)?);
+                        self.loose = mem::take(&mut self.loose).chain(others).collect::<Vec<_>>().into_iter();
                         continue;
                     }
                     OpenPack { pack: row.place.pack, file }
@@ -162,7 +169,8 @@ impl Objects {
     }
 
     fn remaining(&self) -> usize {
-        self.packed.len() + self.loose.len() + self.vanished.len() + self.missing.len()
+        let waiting = self.vanished.len() + self.damaged.len();
+        self.packed.len() + self.loose.len() + waiting + self.missing.len()
     }
 
     fn advance(&mut self) -> Result<Option<Found>> {
@@ -173,18 +181,27 @@ impl Objects {
             if let Some(found) = self.next_loose()? {
                 return Ok(Some(found));
             }
+            if let Some(error) = self.damaged.pop() {
+                return Err(error);
+            }
             if self.vanished.is_empty() {
                 let missing = self.missing.next();
                 return Ok(missing.map(|id| Found { id, meta: ObjectMeta::Missing, reader: None }));
             }
             // They may have been packed meanwhile. Who isn't in the index now either doesn't exist.
             let ids = mem::take(&mut self.vanished);
-            let absent = self.look_up(ids)?;
+            let Lookup { absent, damaged, .. } = self.look_up(ids)?;
+            self.damaged.extend(damaged.into_iter().map(|(_, error)| error));
             if !self.skip_missing {
                 self.missing = mem::take(&mut self.missing).chain(absent).collect::<Vec<_>>().into_iter();
             }
         }
     }
+}
+
+/// Who has no row, and whose row is damaged.
+fn maybe_loose(lookup: Lookup) -> impl Iterator<Item = BlobId> {
+    lookup.absent.into_iter().chain(lookup.damaged.into_iter().map(|(id, _)| id))
 }
 
 impl Iterator for Objects {
@@ -199,6 +216,7 @@ impl Iterator for Objects {
             self.loose = Vec::new().into_iter();
             self.missing = Vec::new().into_iter();
             self.vanished.clear();
+            self.damaged.clear();
         }
         next
     }

@@ -52,13 +52,15 @@ impl Folder {
     /// # Errors
     /// As of [`Folder::read`].
     pub fn stream_and_meta(&self, id: &BlobId) -> Result<(ObjectReader, ObjectMeta)> {
-        if let Some((reader, place)) = self.open_packed(id)? {
+        let packed = self.open_packed(id);
+        if let Ok(Some((reader, place))) = packed {
             return Ok((reader, ObjectMeta::Packed(place)));
         }
         if let Some(reader) = self.open_loose(id)? {
             let size = reader.size();
             return Ok((reader, ObjectMeta::Loose { size }));
         }
+        packed?;
         match self.open_packed(id)? {
             Some((reader, place)) => Ok((reader, ObjectMeta::Packed(place))),
             None => Err(self.no_such_object(id)),

@@ -10,8 +10,9 @@ use std::{
 use millpond::{BlobId, Error, HashType, Result};
 
 use super::{
-    body::{Body, Compressed, Stored},
+    body::{Body, Stored},
     check::{Check, corrupt, damaged},
+    compressed::Compressed,
 };
 use crate::place::Place;
 
@@ -21,8 +22,9 @@ const TRUSTED_MAX: u64 = 1 << 20;
 /// A stream of one object.
 ///
 /// Reads in order from the beginning are checked: the last of them fails when the object isn't the one
-/// that was stored. Seeks are those of a plain file; one that goes back in a compressed object of more
-/// than 8 MiB decompresses it again from its beginning.
+/// that was stored. Seeks are those of a plain file. In a compressed object, the first that goes back
+/// decompresses it again from its beginning; from then on, a seek decompresses at most a 64th of it, or
+/// 1 MiB, of what was read before.
 #[derive(Debug)]
 pub struct ObjectReader {
     id: BlobId,

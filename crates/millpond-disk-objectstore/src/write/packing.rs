@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use millpond::{BlobId, ErrorKind, Result};
+use millpond::{BlobId, Error, ErrorKind, Result};
 
 use crate::{
     folder::Folder,
@@ -30,6 +30,8 @@ pub(crate) struct Packing {
     /// What was appended and isn't in the index.
     rows: Vec<Row>,
     waiting: HashSet<BlobId>,
+    /// Whether rows were given up, of which it was said that they would be stored.
+    has_lost: bool,
     // Last, so that it goes after the lock of the pack.
     packer: Packer,
 }
@@ -60,6 +62,7 @@ impl Packing {
             writer: None,
             rows: Vec::new(),
             waiting: HashSet::new(),
+            has_lost: false,
             packer,
         }
     }
@@ -130,6 +133,16 @@ impl Packing {
 
     /// Closes the pack, and commits the rows of what is in it. Answers which objects these are.
     pub fn complete(&mut self) -> Result<Vec<Row>> {
+        if self.has_lost {
+            let message = "objects that were added before could not be stored: add them again";
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        let completed = self.try_complete();
+        self.has_lost = completed.is_err();
+        completed
+    }
+
+    fn try_complete(&mut self) -> Result<Vec<Row>> {
         let rows = std::mem::take(&mut self.rows);
         self.waiting.clear();
         if let Some(mut writer) = self.writer.take() {
@@ -155,6 +168,6 @@ impl Packing {
     }
 }
 
-fn nothing_begun() -> millpond::Error {
-    millpond::Error::new(ErrorKind::InvalidArgument, "no object was begun")
+fn nothing_begun() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "no object was begun")
 }

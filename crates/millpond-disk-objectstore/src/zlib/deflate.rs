@@ -89,7 +89,7 @@ impl fmt::Debug for Deflater {
 }
 
 /// A stream that nobody has begun.
-fn new_stream() -> z::z_stream {
+pub(super) fn new_stream() -> z::z_stream {
     let mut stream = MaybeUninit::<z::z_stream>::zeroed();
     let fields = stream.as_mut_ptr();
     // SAFETY: its two functions are written, without being read, and all other fields are numbers and

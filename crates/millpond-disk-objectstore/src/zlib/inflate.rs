@@ -1,9 +1,6 @@
 //! Decompression. Nothing that it is given makes it do more than fill the room that it has.
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::{io, sync::Mutex};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -21,7 +18,8 @@ pub(crate) struct Inflater {
 
 impl Inflater {
     pub fn new() -> Self {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // Who would have to wait makes one: a forked child might wait for ever.
+        let idle = IDLE.try_lock().ok().and_then(|mut idle| idle.pop());
         let mut inflater = Self { stream: idle, is_at_end: false };
         inflater.reset();
         inflater
@@ -51,8 +49,9 @@ impl Inflater {
 
 impl Drop for Inflater {
     fn drop(&mut self) {
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
+        if let Ok(mut idle) = IDLE.try_lock()
+            && idle.len() < IDLE_MAX
+        {
             idle.extend(self.stream.take());
         }
     }

@@ -81,8 +81,7 @@ fn the_same_is_told() {
 
     for hash_type in ["sha256", "sha1"] {
         let ((_dir, theirs_into), (_other_dir, path_into)) = (place(), place());
-        let mut config = Config::default();
-        config.hash_type = hash_type.parse().expect("a hash");
+        let config = Config { hash_type: hash_type.parse().expect("a hash"), ..Config::default() };
         oracle.does(json!(["init", theirs_into, {"hash_type": hash_type}]));
         let into = Folder::init(&path_into, &config).expect("made");
         oracle.does(json!(["add_to_pack", digits[..3], false]));
@@ -123,11 +122,9 @@ impl Progress for Impatient {
 fn full() -> (tempfile::TempDir, Folder, Vec<BlobId>) {
     let (dir, folder) = folder();
     let mut random = Random::new(2);
-    let contents: Vec<_> = (0..20).map(|_| content(&mut random)).collect();
-    let mut ids = add(&folder, &contents[..10], false);
-    ids.extend(
-        contents[10..].iter().map(|content| folder.add_loose(&mut content.as_slice()).expect("added")),
-    );
+    let contents: Vec<_> = (0..10).map(|_| content(&mut random)).collect();
+    let mut ids = add(&folder, &contents[..5], false);
+    ids.extend(contents[5..].iter().map(|content| folder.add_loose(&mut content.as_slice()).expect("added")));
     (dir, folder, ids)
 }
 

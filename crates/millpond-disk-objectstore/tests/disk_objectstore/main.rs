@@ -6,6 +6,7 @@ mod scratch;
 mod strace;
 
 mod callbacks;
+mod forks;
 mod hostile;
 mod kills;
 mod objects;

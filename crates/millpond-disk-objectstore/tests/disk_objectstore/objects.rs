@@ -263,3 +263,33 @@ fn it_is_a_store_of_blobs() {
     let note = InsertOptions { note: Some(bytes::Bytes::from_static(b"a note")), ..InsertOptions::default() };
     assert_eq!(store.insert(b"x"[..].into(), &note).expect_err("refused").kind(), ErrorKind::NotSupported);
 }
+
+/// Files that this process has open below a directory.
+fn open_below(path: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let open =
+        fs::read_dir("/proc/self/fd").expect("listed").filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+    open.filter(|file| file.starts_with(path)).collect()
+}
+
+#[test]
+fn nothing_stays_open() {
+    let (_dir, folder) = folder();
+    let ids = add(&folder, &[b"one".to_vec(), b"two".repeat(1000)], true);
+    folder.add_loose(&mut b"loose".as_slice()).expect("added");
+    for _ in 0..3 {
+        folder.pack_all_loose(PackLooseOptions::default(), None).expect("packed");
+        folder.repack(RepackOptions::default(), None).expect("repacked");
+        assert!(folder.validate(None).expect("validated").is_valid());
+        for found in folder.streams(ids.clone(), true).expect("asked") {
+            found.expect("found").reader.expect("a stream").content().expect("read");
+        }
+        folder.read(&folder.config().expect("known").hash_type.hash(b"absent")).expect_err("there is none");
+        let index_only = |file: &std::path::PathBuf| {
+            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("packs.idx"))
+        };
+        let open = open_below(folder.path());
+        assert!(open.len() <= 3 && open.iter().all(index_only), "{open:?}");
+    }
+    folder.close().expect("closed");
+    assert_eq!(open_below(folder.path()), Vec::<std::path::PathBuf>::new());
+}

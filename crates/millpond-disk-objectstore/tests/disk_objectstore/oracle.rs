@@ -1,6 +1,7 @@
 //! disk-objectstore itself, in a process of Python that `scripts/setup-oracle` has made an environment for.
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -12,33 +13,41 @@ use serde_json::{Value, json};
 /// The process, which goes with the test.
 pub struct Oracle {
     process: Child,
-    requests: ChildStdin,
+    /// None once it is to end.
+    requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Oracle {
     /// Starts it, if it is installed; says on the terminal that `test` is skipped where not.
     pub fn start(test: &str) -> Option<Self> {
+        Self::start_under(test, &[])
+    }
+
+    /// Starts it under another program, which is given its command line.
+    pub fn start_under(test: &str, under: &[String]) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let python = root.join(".venv-oracle/bin/python");
         if !python.exists() {
             skipped(test, "disk-objectstore isn't installed: run scripts/setup-oracle");
             return None;
         }
-        let mut process = Command::new(python)
-            .arg(root.join("tests/oracle/serve.py"))
+        let mut words: Vec<OsString> = under.iter().map(OsString::from).collect();
+        words.extend([python.into(), root.join("tests/oracle/serve.py").into()]);
+        let mut process = Command::new(&words[0])
+            .args(&words[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("Python runs");
-        let requests = process.stdin.take().expect("a pipe");
+        let requests = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().expect("a pipe"));
         Some(Self { process, requests, answers })
     }
 
     /// Asks for something; an error is the name of the exception.
     pub fn ask(&mut self, request: Value) -> Result<Value, String> {
-        writeln!(self.requests, "{request}").expect("it listens");
+        writeln!(self.requests.as_mut().expect("a pipe"), "{request}").expect("it listens");
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("it answers");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it answers {line:?}"));
@@ -57,6 +66,12 @@ impl Oracle {
     /// Has it open the folder at `path`.
     pub fn at(&mut self, path: &Path) {
         self.does(json!(["at", path]));
+    }
+
+    /// Has it end by itself.
+    pub fn ends(mut self) {
+        self.requests = None;
+        self.process.wait().expect("it ends");
     }
 
     /// Has it validate the folder, in which nothing may be wrong.

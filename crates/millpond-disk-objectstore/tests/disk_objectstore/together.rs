@@ -8,7 +8,9 @@ use std::{
 };
 
 use millpond::{ErrorKind, HashType};
-use millpond_disk_objectstore::{AddOptions, Config, Folder, FolderOptions, PackLooseOptions, RepackOptions};
+use millpond_disk_objectstore::{
+    AddOptions, Config, Folder, FolderOptions, PackId, PackLooseOptions, RepackOptions,
+};
 use millpond_testkit::process::{Part, role};
 use serde_json::json;
 
@@ -63,11 +65,14 @@ fn play(part: &str, path: &Path) {
             }
             let ids = (0..OBJECTS).map(|number| HashType::Sha256.hash(&content(writer, number)));
             for _ in 0..5 {
-                let found =
-                    folder.streams(ids.clone(), false).expect("asked").map(|found| found.expect("found"));
-                assert!(
-                    found.map(|found| found.reader.expect("a stream").content().expect("read")).count() > 0
-                );
+                let mut count = 0;
+                for found in folder.streams(ids.clone(), false).expect("asked") {
+                    let found = found.expect("found");
+                    let content = found.reader.expect("a stream").content().expect("read");
+                    assert_eq!(HashType::Sha256.hash(&content), found.id);
+                    count += 1;
+                }
+                assert_eq!(count, OBJECTS);
             }
         }
     }
@@ -145,6 +150,43 @@ fn one_packs_at_a_time() {
     drop(held);
     add().expect("whoever made it is gone");
     assert!(!lock.exists());
+    let locked = folder.lock_pack(PackId::new(0).expect("a pack")).expect("locked");
+    assert!(lock.exists() && locked.path().exists());
+    assert_eq!(add().expect_err("it is locked").kind(), ErrorKind::Timeout);
+    drop(locked);
+    assert!(!lock.exists());
+}
+
+#[test]
+fn a_lock_that_disk_objectstore_removed_is_made_again() {
+    let Some(mut oracle) = Oracle::start("together::a_lock_that_disk_objectstore_removed_is_made_again")
+    else {
+        return;
+    };
+    let (_dir, folder) = folder();
+    oracle.at(folder.path());
+    let mut adder = folder.pack_adder(AddOptions::default()).expect("begun");
+    adder.add(&mut b"ours".as_slice()).expect("added");
+    let lock = folder.path().join("packs/0.lock");
+    assert!(lock.exists());
+    // It finds the pack locked, and removes the lock all the same.
+    let error = oracle.ask(json!(["add_to_pack", ["00"], false])).expect_err("it is locked");
+    assert!(error.starts_with("FileExistsError"), "{error}");
+    assert!(!lock.exists());
+    adder.add(&mut b"ours, too".as_slice()).expect("added");
+    adder.finish().expect("committed");
+    oracle.at(folder.path());
+    oracle.finds_nothing_wrong();
+    // Where it goes on to write, ours are given up.
+    let mut adder = folder.pack_adder(AddOptions::default()).expect("begun");
+    adder.add(&mut b"given up".as_slice()).expect("added");
+    oracle.ask(json!(["add_to_pack", ["00"], false])).expect_err("it is locked");
+    oracle.does(json!(["add_to_pack", ["00"], false]));
+    let error = adder.finish().expect_err("not alone");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    oracle.finds_nothing_wrong();
+    assert_eq!(folder.count_objects().expect("counted").packed, 3);
+    assert!(folder.validate(None).expect("validated").is_valid());
 }
 
 #[test]

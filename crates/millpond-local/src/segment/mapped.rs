@@ -1,4 +1,4 @@
-//! Long reads of a segment, out of its file as memory, which saves a copy of everything.
+//! Reads of a segment out of its file as memory, which saves a call to the kernel and a copy of everything.
 //!
 //! Invariants:
 //! - Each frame is copied out first and verified in the copy: what is answered has been verified, whatever
@@ -22,9 +22,6 @@ use crate::{
         atomic::{AtomicU64, Ordering},
     },
 };
-
-/// Shorter reads are no faster than a read of the file.
-pub(super) const MAPPED_BYTES_MIN: usize = 64 << 10;
 
 /// Bytes of a segment that are remembered as read together.
 const REGION_BYTES: u64 = 1 << 20;
@@ -110,12 +107,17 @@ impl SegmentReader {
         mut into: &mut [u8],
     ) -> bool {
         let (mut offset, mut left) = (frames.offset, frames.payload);
-        let mut part_of = vec![0; self.format.frame_bytes];
+        let mut part_of = Vec::new();
         while !into.is_empty() {
             let length = left.min(self.format.frame_bytes);
             let (part, rest) = into.split_at_mut((length - skipped).min(into.len()));
             let is_whole = part.len() == length;
-            let payload = if is_whole { &mut *part } else { &mut part_of[..length] };
+            let payload = if is_whole {
+                &mut *part
+            } else {
+                part_of.resize(length, 0);
+                &mut part_of[..]
+            };
             let mut checksum = [0; 8];
             let at = offset as usize;
             if !mapping.read(at, &mut checksum)

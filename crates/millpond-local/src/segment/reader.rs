@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     KIND,
     frame::{CURRENT, Format},
-    mapped::{MAPPED_BYTES_MIN, MappedSegment},
+    mapped::MappedSegment,
 };
 use crate::{
     identity::{HEADER_BYTES, Identity},
@@ -83,7 +83,7 @@ impl SegmentReader {
                 ),
             ));
         }
-        if into.len() >= MAPPED_BYTES_MIN && self.read_mapped(extent, offset, into) {
+        if self.read_mapped(extent, offset, into) {
             return Ok(());
         }
         let frame_bytes = self.format.frame_bytes;

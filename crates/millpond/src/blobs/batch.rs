@@ -3,7 +3,10 @@
 //! Sources are taken some at a time: hashed, looked up together, and those that are new are written. What
 //! was written is committed when it is much, or when the sources end; only then the answers are given.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet, VecDeque},
+};
 
 use millpond_core::{Epoch, Precondition, Record, Result};
 
@@ -12,11 +15,12 @@ use super::{
     digest::BlobId,
     encode::{self, Encoded},
     insert::{Content, begin, is_there, signed},
+    parallel,
     store::{BlobSource, InsertOptions, Inserted},
 };
 use crate::{
     layout,
-    value::{Applied, CONFLICT_RETRIES, LongValues},
+    value::{self, Applied, CONFLICT_RETRIES, LongValues, codec::Compression},
 };
 
 /// Blobs that are looked up together, at most, and bytes of them that are in memory meanwhile.
@@ -112,7 +116,7 @@ impl<'a> Insertions<'a> {
             match content {
                 Ok(Content::Whole(content)) => {
                     bytes += content.len();
-                    group.push((self.blobs.settings.hash.hash(&content), content));
+                    group.push(content);
                 }
                 Ok(Content::Stream(head, rest)) => {
                     stream = Some((head, rest));
@@ -125,28 +129,41 @@ impl<'a> Insertions<'a> {
             }
         }
         // What came before a source that failed is stored.
-        self.take_whole(&group)?;
+        self.take_whole(&group, bytes)?;
         if let Some((head, rest)) = stream {
             self.take_stream(head, rest)?;
         }
         stopped
     }
 
-    fn take_whole(&mut self, group: &[(BlobId, std::borrow::Cow<'_, [u8]>)]) -> Result<()> {
+    fn take_whole(&mut self, group: &[Cow<'_, [u8]>], bytes: usize) -> Result<()> {
         if group.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = group.iter().map(|(id, _)| *id).collect();
-        let found = self.batch.look_up(&self.blobs, &ids)?;
-        for ((id, content), found) in std::iter::zip(group, found) {
+        let (blobs, options) = (&self.blobs, &self.options);
+        let ids = parallel::map(group, bytes, |content| blobs.settings.hash.hash(content));
+        let found = self.batch.look_up(blobs, &ids)?;
+        let mut new = HashSet::new();
+        let wanted: Vec<_> = std::iter::zip(group, std::iter::zip(&ids, &found))
+            .map(|(content, (id, found))| {
+                let is_new = self.batch.is_new(*id, found.as_ref()).is_some() && new.insert(*id);
+                let compression = encode::compression_of(blobs, options, content);
+                (&content[..], if is_new { compression } else { Compression::NONE })
+            })
+            .collect();
+        let compressed = parallel::map(&wanted, bytes, |(content, how)| value::encode(*how, content));
+        let contents = std::iter::zip(&wanted, compressed);
+        for ((id, found), ((content, how), compressed)) in
+            std::iter::zip(std::iter::zip(ids, found), contents)
+        {
             let raw_size = content.len() as u64;
-            if let Some(version) = self.batch.is_new(*id, found.as_ref()) {
-                let compression = encode::compression_of(&self.blobs, &self.options, content);
+            if let Some(version) = self.batch.is_new(id, found.as_ref()) {
                 let container = &self.blobs.named.container;
-                let encoded = encode::encode(container, content, compression, &mut self.batch.long)?;
-                self.batch.add(&self.blobs, *id, version, encoded)?;
+                let long = &mut self.batch.long;
+                let encoded = encode::store(container, content, compressed?.as_deref(), *how, long)?;
+                self.batch.add(&self.blobs, id, version, encoded)?;
             } else {
-                self.batch.answers.push(Inserted { id: *id, raw_size, is_new: false });
+                self.batch.answers.push(Inserted { id, raw_size, is_new: false });
             }
         }
         Ok(())

@@ -53,9 +53,20 @@ pub(super) fn encode(
     compression: Compression,
     long: &mut LongValues,
 ) -> Result<Encoded> {
-    let raw_size = content.len() as u64;
     let compressed = value::encode(compression, content)?;
-    let stored = compressed.as_deref().unwrap_or(content);
+    store(container, content, compressed.as_deref(), compression, long)
+}
+
+/// As [`encode`], of what was compressed already, if that made it shorter.
+pub(super) fn store(
+    container: &Container,
+    content: &[u8],
+    compressed: Option<&[u8]>,
+    compression: Compression,
+    long: &mut LongValues,
+) -> Result<Encoded> {
+    let raw_size = content.len() as u64;
+    let stored = compressed.unwrap_or(content);
     let coding = Coding { codec: compression.codec(), length: raw_size };
     let (mut record, mut extents) = (Vec::new(), Vec::new());
     let size = stored.len() as u64;

@@ -14,14 +14,16 @@ use super::{
     encode::{self, Encoded, WHOLE_BYTES, fill},
     extract::{place, store_error},
     insert::{is_there, signed},
+    parallel,
     progress::Progress,
     reference, sizes,
     store::InsertOptions,
+    worth::SMALL_BYTES,
 };
 use crate::{
     layout,
     value::{
-        Applied, ContentReader, LongValues, Stored,
+        self, Applied, ContentReader, LongValues, Stored,
         codec::{Codec, Compression},
     },
 };
@@ -32,6 +34,9 @@ const GROUP_BLOBS: usize = 4096;
 /// Bytes that a commit of a recompression writes anew, about: as much space it needs before what it
 /// replaces is given back.
 const COMMIT_BYTES: u64 = 32 << 20;
+
+/// Bytes of blobs that are in memory together, about.
+const SHARE_BYTES: u64 = 4 << 20;
 
 /// Damaged places one behind the other after which a walk ends.
 const UNREADABLE_MAX: usize = 1000;
@@ -103,23 +108,30 @@ impl Blobs {
                 break;
             }
             let count = group.len() as u64;
-            for (id, record) in group {
-                optimized.examined += 1;
-                let (_, size) = sizes(reference(&record));
-                optimized.size_before += size.unsigned_abs();
-                let encoded = self.encode_again(&id, &record, compression, options.recompress, &mut batch);
-                let encoded = match encoded {
-                    // What is damaged is for a check.
-                    Err(error) if error.kind() == ErrorKind::Corrupt => None,
-                    other => other?,
-                };
-                optimized.size_after += encoded.as_ref().map_or(size.unsigned_abs(), |encoded| encoded.size);
-                if let Some(encoded) = encoded {
-                    since_compaction += encoded.size;
-                    batch.add(id, record, encoded);
-                }
-                if batch.bytes >= COMMIT_BYTES || batch.blobs.len() >= GROUP_BLOBS {
-                    optimized.changed += batch.commit(self)?;
+            for some in shares(&group) {
+                let bytes = some.iter().map(|(_, record)| sizes(reference(record)).0 as usize).sum();
+                let again = parallel::map(some, bytes, |(id, record)| {
+                    self.compress_again(id, record, compression, options.recompress)
+                });
+                for ((id, record), again) in std::iter::zip(some, again) {
+                    optimized.examined += 1;
+                    let (_, size) = sizes(reference(record));
+                    optimized.size_before += size.unsigned_abs();
+                    let encoded =
+                        match again.and_then(|again| self.store_again(id, record, again, &mut batch)) {
+                            // What is damaged is for a check.
+                            Err(error) if error.kind() == ErrorKind::Corrupt => None,
+                            other => other?,
+                        };
+                    optimized.size_after +=
+                        encoded.as_ref().map_or(size.unsigned_abs(), |encoded| encoded.size);
+                    if let Some(encoded) = encoded {
+                        since_compaction += encoded.size;
+                        batch.add(*id, record.clone(), encoded);
+                    }
+                    if batch.bytes >= COMMIT_BYTES || batch.blobs.len() >= GROUP_BLOBS {
+                        optimized.changed += batch.commit(self)?;
+                    }
                 }
             }
             progress.advance(count)?;
@@ -138,26 +150,22 @@ impl Blobs {
         Ok(optimized)
     }
 
-    /// What a blob is to be stored as, if that is shorter than it is now.
-    fn encode_again(
+    /// Compresses a blob that is in memory, if it is to be stored in another way.
+    fn compress_again(
         &self,
         id: &BlobId,
         record: &Record,
         compression: Compression,
         recompress: bool,
-        batch: &mut Replacements,
-    ) -> Result<Option<Encoded>> {
+    ) -> Result<Again> {
         let stored = Stored::parse(reference(record))?;
         let to = compression.codec();
         if stored.codec() == to || (stored.codec() != Codec::None && !recompress) {
-            return Ok(None);
+            return Ok(Again::Kept);
         }
         // What is short isn't worth to be read.
-        if to != Codec::None
-            && stored.codec() == Codec::None
-            && stored.length() < super::worth::SMALL_BYTES as u64
-        {
-            return Ok(None);
+        if stored.codec() == Codec::None && stored.length() < SMALL_BYTES as u64 {
+            return Ok(Again::Kept);
         }
         let mut reader = self.content(id, record)?;
         let mut head = Vec::new();
@@ -169,30 +177,55 @@ impl Blobs {
             _ => compression,
         };
         if wanted.codec() == stored.codec() {
-            return Ok(None);
+            return Ok(Again::Kept);
         }
         // Who asks for another codec gets it, as long as it compresses at all.
-        let limit = if stored.codec() == Codec::None { stored.stored_length() } else { stored.length() };
-        let is_wanted = |encoded: &Encoded| encoded.size < limit || to == Codec::None;
-        let container = &self.named.container;
-        let encoded = if head.len() < WHOLE_BYTES {
-            encode::encode(container, &head, wanted, &mut batch.long)?
-        } else {
-            let mut long = LongValues::default();
-            let (again, encoded) =
-                encode::encode_stream(container, self.settings.hash, head, reader, wanted, &mut long)?;
-            if again != *id {
-                return Err(millpond_core::Error::new(
-                    ErrorKind::Corrupt,
-                    format!("the blob {id} of {} has another content, {again}", self.named),
-                ));
-            }
-            if is_wanted(&encoded) {
-                batch.streams.push(long);
-            }
-            encoded
+        let limit = match (to, stored.codec()) {
+            (Codec::None, _) => u64::MAX,
+            (_, Codec::None) => stored.stored_length(),
+            _ => stored.length(),
         };
-        Ok(Some(encoded).filter(is_wanted))
+        if head.len() == WHOLE_BYTES {
+            return Ok(Again::Long { wanted, limit });
+        }
+        let compressed = value::encode(wanted, &head)?;
+        let size = compressed.as_ref().map_or(head.len(), Vec::len) as u64;
+        Ok(if size < limit { Again::Whole { content: head, compressed, wanted } } else { Again::Kept })
+    }
+
+    /// Writes what a blob is to be stored as.
+    fn store_again(
+        &self,
+        id: &BlobId,
+        record: &Record,
+        again: Again,
+        batch: &mut Replacements,
+    ) -> Result<Option<Encoded>> {
+        let container = &self.named.container;
+        match again {
+            Again::Kept => Ok(None),
+            Again::Whole { content, compressed, wanted } => {
+                encode::store(container, &content, compressed.as_deref(), wanted, &mut batch.long).map(Some)
+            }
+            Again::Long { wanted, limit } => {
+                let mut reader = self.content(id, record)?;
+                let mut head = Vec::new();
+                fill(&mut reader, &mut head).map_err(|error| self.named.about(id.as_bytes(), error))?;
+                let mut long = LongValues::default();
+                let hash = self.settings.hash;
+                let (found, encoded) =
+                    encode::encode_stream(container, hash, head, reader, wanted, &mut long)?;
+                if found != *id {
+                    let message = format!("the blob {id} of {} has another content, {found}", self.named);
+                    return Err(millpond_core::Error::new(ErrorKind::Corrupt, message));
+                }
+                if encoded.size >= limit {
+                    return Ok(None);
+                }
+                batch.streams.push(long);
+                Ok(Some(encoded))
+            }
+        }
     }
 
     fn content(&self, id: &BlobId, record: &Record) -> Result<ContentReader> {
@@ -271,6 +304,35 @@ impl Blobs {
         }
         Ok(())
     }
+}
+
+/// How a blob is to be stored.
+enum Again {
+    /// As it is.
+    Kept,
+    /// It is in memory, compressed if that made it shorter.
+    Whole { content: Vec<u8>, compressed: Option<Vec<u8>>, wanted: Compression },
+    /// It is too long for that; not at all where it takes `limit` bytes.
+    Long { wanted: Compression, limit: u64 },
+}
+
+/// Blobs of a group that are in memory together.
+fn shares(group: &[(BlobId, Record)]) -> impl Iterator<Item = &[(BlobId, Record)]> {
+    let mut rest = group;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let count = rest
+            .iter()
+            .take_while(|(_, record)| {
+                let fits = bytes < SHARE_BYTES;
+                bytes += sizes(reference(record)).0.unsigned_abs().min(WHOLE_BYTES as u64);
+                fits
+            })
+            .count();
+        let (share, behind) = rest.split_at(count);
+        rest = behind;
+        (!share.is_empty()).then_some(share)
+    })
 }
 
 /// Whether an error says that a blob is wrong, rather than that nothing can be read.

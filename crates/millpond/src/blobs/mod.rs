@@ -21,6 +21,7 @@ mod encode;
 mod extract;
 mod insert;
 mod maintenance;
+mod parallel;
 mod progress;
 mod settings;
 mod store;

@@ -43,11 +43,17 @@ const ENTRY_BYTES: u64 = 8;
 thread_local! {
     /// The level that the compressor has, and it: making one costs more than compressing a short value.
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DEFLATER: RefCell<Option<(i32, flate2::Compress)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// A value, compressed as a whole; nothing where that makes it no shorter.
 pub(crate) fn encode(compression: Compression, content: &[u8]) -> Result<Option<Vec<u8>>> {
+    match compression.codec() {
+        Codec::None => return Ok(None),
+        Codec::Zlib => return deflate(compression.level(), content),
+        Codec::Zstd => {}
+    }
     let mut compressed = Vec::new();
     let mut encoder = Encoder::new(compression);
     encoder.append(content, &mut |part| {
@@ -59,6 +65,29 @@ pub(crate) fn encode(compression: Compression, content: &[u8]) -> Result<Option<
         Ok(())
     })?;
     Ok((compressed.len() < content.len()).then_some(compressed))
+}
+
+/// A value as a stream of zlib's; nothing where that makes it no shorter.
+fn deflate(level: i32, content: &[u8]) -> Result<Option<Vec<u8>>> {
+    DEFLATER.with_borrow_mut(|kept| {
+        let deflater = match kept {
+            Some((of, deflater)) if *of == level => {
+                deflater.reset();
+                deflater
+            }
+            other => {
+                let new = flate2::Compress::new(flate2::Compression::new(level.unsigned_abs()), true);
+                &mut other.insert((level, new)).1
+            }
+        };
+        // What doesn't fit isn't shorter.
+        let mut compressed = Vec::with_capacity(content.len());
+        let status = deflater
+            .compress_vec(content, &mut compressed, flate2::FlushCompress::Finish)
+            .map_err(|error| cannot_compress(error.into()))?;
+        let is_shorter = status == flate2::Status::StreamEnd && compressed.len() < content.len();
+        Ok(is_shorter.then_some(compressed))
+    })
 }
 
 /// Takes what is compressed.

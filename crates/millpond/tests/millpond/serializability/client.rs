@@ -34,6 +34,9 @@ const LAST_TOKEN: u64 = (1 << 61) - 1;
 pub enum Mix {
     /// Entries of dictionaries, and objects.
     All,
+    /// Entries of dictionaries alone.
+    #[cfg(feature = "planted-bugs")]
+    Entries,
     /// Objects, and dictionaries as a whole.
     Objects,
 }
@@ -100,7 +103,12 @@ impl Client {
     }
 
     fn works_with_objects(&mut self) -> bool {
-        self.mix == Mix::Objects || self.random.chance(350)
+        match self.mix {
+            Mix::All => self.random.chance(350),
+            #[cfg(feature = "planted-bugs")]
+            Mix::Entries => false,
+            Mix::Objects => true,
+        }
     }
 
     pub(super) fn element(&mut self) -> u64 {
