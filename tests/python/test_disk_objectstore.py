@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +388,37 @@ def test_descriptors_stay_few(tmp_path: Path) -> None:
     for number in range(24):
         use(number)
     assert count() <= before
+
+
+def test_a_forked_child_uses_what_its_parent_closed(container: Container) -> None:
+    key = container.add_objects_to_pack([b"before the fork"])[0]
+    path = container.get_folder()
+    container.close()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with Container(path) as inherited:
+                assert inherited.get_object_content(key) == b"before the fork"
+                inherited.add_object(b"of the child")
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    with Container(path) as again:
+        assert again.get_object_content(key) == b"before the fork"
+        assert again.get_object_content(sha256(b"of the child")) == b"of the child"
+
+
+def test_threads_share_a_container(container: Container) -> None:
+    keys = container.add_objects_to_pack([bytes([number]) * 1000 for number in range(100)])
+
+    def read(key: str) -> bool:
+        with Container(container.get_folder()) as own:
+            return own.get_object_content(key) == container.get_object_content(key)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, keys * 3))
 
 
 def test_damage_is_told(folder: Container) -> None:

@@ -93,6 +93,15 @@ def _close(backend: Backend) -> None:
         _LOGGER.debug("A container that nobody uses closed with an error: %s", error)
 
 
+def _in_child() -> None:
+    """Another thread of the parent may have had the lock, which nobody gives back here."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
 @atexit.register
 def _close_all() -> None:
     while _idle:
