@@ -42,6 +42,7 @@ __all__ = [
     "DictRange",
     "DiffIterator",
     "Difference",
+    "FolderContents",
     "FolderIds",
     "FolderObjects",
     "NativeCommit",
@@ -915,6 +916,9 @@ class NativeFolder:
     def objects(self, keys: Iterable[str], skip_if_missing: bool, with_streams: bool) -> FolderObjects:
         """Many objects, each once, in the order in which they are read fastest."""
 
+    def contents(self, keys: Iterable[str], skip_if_missing: bool) -> FolderContents:
+        """The contents of many objects, each once, in the order in which they are read fastest."""
+
     def meta(self, key: str) -> _FolderRow:
         """What is known of an object."""
 
@@ -992,6 +996,13 @@ class FolderObjects:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> tuple[str, NativeReader | None, _FolderRow]: ...
+
+@final
+class FolderContents:
+    """Many objects of a folder, as pairs of the key and the content, None for missing ones."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, bytes | None]: ...
 
 @final
 class FolderIds:

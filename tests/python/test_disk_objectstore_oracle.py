@@ -159,6 +159,10 @@ def compare(
         if request == ("count",):
             # Known objects leave holes in their packs alone, which so are full sooner.
             del found["pack_files"], expected["pack_files"]
+        if request == ("trace", "validate") and "pack_size_target" in settings:
+            found, expected = (
+                sum(value for action, value in told if action == "update") for told in (found, expected)
+            )
         assert found == expected, (step, str(request)[:300])
         program.note(request, expected)
 

@@ -17,7 +17,7 @@ use pyo3::{
 use crate::{
     blobs::text,
     errors::Result,
-    folder_objects::{FolderIds, FolderObjects, Key, MetaRow, ids_of, meta_row},
+    folder_objects::{FolderContents, FolderIds, FolderObjects, Key, MetaRow, ids_of, meta_row},
     folder_source::{PythonSource, PythonSources},
     handle::Handle,
     progress::{Called, Told},
@@ -130,6 +130,16 @@ impl NativeFolder {
         with_streams: bool,
     ) -> Result<FolderObjects> {
         FolderObjects::new(py, &self.folder, keys, skip_if_missing, with_streams)
+    }
+
+    /// The contents of many objects, each once, in the order in which they are read fastest.
+    fn contents(
+        &self,
+        py: Python<'_>,
+        keys: &Bound<'_, PyAny>,
+        skip_if_missing: bool,
+    ) -> Result<FolderContents> {
+        Ok(FolderContents::new(FolderObjects::new(py, &self.folder, keys, skip_if_missing, true)?))
     }
 
     /// What is known of an object.

@@ -1,7 +1,7 @@
 //! Many objects of a folder of disk-objectstore, one after the other, and what is known of them.
 
 use millpond::BlobId;
-use millpond_disk_objectstore::{Folder, Ids, ObjectMeta, Objects};
+use millpond_disk_objectstore::{Folder, Found, Ids, ObjectMeta, ObjectReader, Objects};
 use pyo3::{
     Borrowed,
     exceptions::PyTypeError,
@@ -15,6 +15,7 @@ use crate::{
     errors::{Failure, Result},
     handle::Owned,
     reader::NativeReader,
+    value::to_python,
 };
 
 /// Ids of a page of a list: the interpreter is let go of for so many at a time.
@@ -71,6 +72,15 @@ struct Walk {
     strange: Vec<String>,
 }
 
+impl Walk {
+    /// The next object, or else the next strange key.
+    fn next(&mut self) -> millpond::Result<(Option<Found>, Option<String>)> {
+        let found = self.objects.next().transpose()?;
+        let strange = if found.is_none() { self.strange.pop() } else { None };
+        Ok((found, strange))
+    }
+}
+
 impl FolderObjects {
     pub fn new(
         py: Python<'_>,
@@ -109,12 +119,7 @@ impl FolderObjects {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyTuple>>> {
-        let (found, strange) = py.detach(|| {
-            let mut walk = self.inner.lock()?;
-            let found = walk.objects.next().transpose()?;
-            let strange = if found.is_none() { walk.strange.pop() } else { None };
-            Ok::<_, Failure>((found, strange))
-        })?;
+        let (found, strange) = py.detach(|| Ok::<_, Failure>(self.inner.lock()?.next()?))?;
         if let Some(found) = found {
             let reader = found.reader.map(|reader| {
                 let size = reader.size();
@@ -126,6 +131,41 @@ impl FolderObjects {
         let Some(key) = strange else { return Ok(None) };
         let row = (key, None::<NativeReader>, meta_row(&ObjectMeta::Missing));
         Ok(Some(row.into_pyobject(py)?))
+    }
+}
+
+/// Many objects of a folder, as pairs of the key and the content, None for missing ones.
+#[pyclass(frozen, module = "millpond._millpond")]
+pub struct FolderContents {
+    objects: FolderObjects,
+}
+
+impl FolderContents {
+    pub fn new(objects: FolderObjects) -> Self {
+        Self { objects }
+    }
+}
+
+#[pymethods]
+impl FolderContents {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyTuple>>> {
+        let (found, strange) = py.detach(|| {
+            let (found, strange) = self.objects.inner.lock()?.next()?;
+            let found = found.map(|Found { id, reader, .. }| {
+                Ok::<_, millpond::Error>((id, reader.map(ObjectReader::content).transpose()?))
+            });
+            Ok::<_, Failure>((found.transpose()?, strange))
+        })?;
+        if let Some((id, content)) = found {
+            let content = content.map(|content| to_python(py, &content)).transpose()?;
+            return Ok(Some((text(py, &id), content).into_pyobject(py)?));
+        }
+        let Some(key) = strange else { return Ok(None) };
+        Ok(Some((key, None::<NativeReader>).into_pyobject(py)?))
     }
 }
 

@@ -53,7 +53,7 @@ mod native {
         container::Container,
         dict::Dict,
         folder::NativeFolder,
-        folder_objects::{FolderIds, FolderObjects},
+        folder_objects::{FolderContents, FolderIds, FolderObjects},
         iterator::DictIterator,
         object::Object,
         object_lists::{ObjectExtents, ObjectIds, ObjectKeys},

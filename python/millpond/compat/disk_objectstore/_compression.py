@@ -6,7 +6,7 @@ import zlib
 from enum import Enum
 from typing import Any
 
-from ._streams import ZlibStreamDecompresser
+from ._raw_streams import ZlibStreamDecompresser
 
 __all__ = [
     "CompressMode",

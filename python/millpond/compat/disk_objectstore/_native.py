@@ -16,18 +16,18 @@ import millpond
 from millpond.errors import AlreadyExistsError, NotFoundError
 
 from ._callbacks import Callback
+from ._native_progress import Steps, ToldProgress
 
 if TYPE_CHECKING:
     from millpond._millpond import NativeFolder, NativeReader
 
-__all__ = ["NativeStore", "clear_or_refuse", "find", "import_objects"]
+__all__ = ["NativeStore", "clear_or_refuse", "find"]
 
 _LABEL = "objects"
 _POOL_FILE = "pool.json"
 _ATTRIBUTE = "disk_objectstore."
 _PACK = 0
 _TOGETHER = 1000
-_UPDATES_MAX = 1000
 _DIGITS = {
     "sha1": re.compile("[0-9a-f]{40}"),
     "sha256": re.compile("[0-9a-f]{64}"),
@@ -68,55 +68,6 @@ def clear_or_refuse(folder: str, before: NativeFolder | NativeStore, clear: bool
         shutil.rmtree(folder)
     if os.path.isdir(folder) and os.listdir(folder):
         raise FileExistsError(f"there is something in {folder} already: take an empty directory, or clear it")
-
-
-class _Steps:
-    """Tells a callback of steps, some at a time."""
-
-    def __init__(self, callback: Callback | None, total: int, description: str) -> None:
-        self._callback = callback
-        self._every = max(total // _UPDATES_MAX, 1)
-        self._untold = 0
-        if callback:
-            callback(action="init", value={"total": total, "description": description})
-
-    def advance(self, count: int = 1) -> None:
-        self._untold += count
-        if self._untold >= self._every:
-            self._flush()
-
-    def end(self) -> None:
-        if self._untold:
-            self._flush()
-        if self._callback:
-            self._callback(action="close", value=None)
-
-    def _flush(self) -> None:
-        count, self._untold = self._untold, 0
-        if self._callback:
-            self._callback(action="update", value=count)
-
-
-class _Progress:
-    """What Millpond tells, as disk-objectstore's callbacks are told."""
-
-    def __init__(self, callback: Callback, description: str) -> None:
-        self._callback = callback
-        self._description = description
-        self._done: int | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._done is None:
-            self._callback(action="init", value={"total": total, "description": self._description})
-            self._done = 0
-        if done > self._done:
-            self._callback(action="update", value=done - self._done)
-            self._done = done
-
-    def end(self) -> None:
-        if self._done is None:
-            self(0, 0)
-        self._callback(action="close", value=None)
 
 
 class NativeStore:
@@ -190,9 +141,6 @@ class NativeStore:
         if loosened is not None:
             loosened.cleanup()
 
-    # -- Reading
-    # ------------------------------------------------------------------------------------------------
-
     def read(self, key: str) -> bytes | None:
         blobs = self._open()
         if not self._is_key(key):
@@ -229,6 +177,18 @@ class NativeStore:
         if not skip_if_missing:
             yield from ((key, None, _MISSING) for key in sorted(missing))
 
+    def contents(self, keys: Iterable[str], skip_if_missing: bool) -> Iterator[tuple[str, bytes | None]]:
+        for batch in _batches(dict.fromkeys(keys)):
+            known = [key for key in batch if self._is_key(key)]
+            missing = [] if len(known) == len(batch) else [key for key in batch if not self._is_key(key)]
+            for key, content in self._open().extract_many(known):
+                if content is None:
+                    missing.append(key)
+                else:
+                    yield key, content
+            if not skip_if_missing:
+                yield from ((key, None) for key in missing)
+
     def meta(self, key: str) -> _Row:
         return self._rows([key]).get(key, _MISSING)
 
@@ -251,9 +211,6 @@ class NativeStore:
         # What the index takes is of the same files.
         return status.raw_size, status.size, status.size, 0, 0
 
-    # -- Writing
-    # ------------------------------------------------------------------------------------------------
-
     def add(self, source: Any) -> str:
         return self._open().insert(source)
 
@@ -268,10 +225,14 @@ class NativeStore:
         do_fsync: bool,
         do_commit: bool,
     ) -> list[str]:
-        steps = _Steps(callback, len(sources), "Bulk storing")
-        keys = list(self._open().insert_many(_opened(sources, open_streams, steps)))
+        steps = Steps(callback, len(sources), "Bulk storing")
+        keys = self.add_each(_opened(sources, open_streams, steps))
         steps.end()
         return keys
+
+    def add_each(self, streams: Iterator[Any]) -> list[str]:
+        """Store streams, each of which is read before the next is taken."""
+        return list(self._open().insert_many(streams))
 
     def delete(self, keys: Iterable[str]) -> list[str]:
         return self._open().delete([key for key in keys if self._is_key(key)])
@@ -288,14 +249,11 @@ class NativeStore:
             os.replace(f"{path}.new", path)
         return path
 
-    # -- Maintenance
-    # --------------------------------------------------------------------------------------------
-
     def pack_all_loose(
         self, compress: str, validate: bool, do_fsync: bool, clean_per_pack: bool, callback: Callback | None
     ) -> None:
         # Nothing is loose.
-        _Steps(callback, 0, "Packing loose objects").end()
+        Steps(callback, 0, "Packing loose objects").end()
 
     def clean_storage(self, vacuum: bool) -> None:
         """Nothing: it cleans itself."""
@@ -304,20 +262,17 @@ class NativeStore:
         codec = {"no": "none", "yes": "zstd"}.get(compress)
         if pack not in (None, _PACK):
             return
-        progress = callback and _Progress(callback, f"Repack {_PACK}")
+        progress = callback and ToldProgress(callback, f"Repack {_PACK}")
         self._open().optimize(compression=codec, recompress=codec is not None, progress=progress or None)
         if progress:
             progress.end()
 
     def validate(self, callback: Callback | None) -> tuple[list[str], list[str], list[str], list[str]]:
-        progress = callback and _Progress(callback, f"Pack {_PACK}")
+        progress = callback and ToldProgress(callback, f"Pack {_PACK}")
         validated = self._open().validate(full=True, progress=progress or None)
         if progress:
             progress.end()
         return [], sorted({*validated.invalid, *validated.unreadable}), [], []
-
-    # -- Within
-    # -------------------------------------------------------------------------------------------------
 
     def _open(self) -> millpond.Blobs:
         if self._blobs is None:
@@ -350,7 +305,7 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _opened(sources: list[Any], open_streams: bool, steps: _Steps) -> Iterator[Any]:
+def _opened(sources: list[Any], open_streams: bool, steps: Steps) -> Iterator[Any]:
     for source in sources:
         steps.advance()
         if open_streams:
@@ -359,49 +314,3 @@ def _opened(sources: list[Any], open_streams: bool, steps: _Steps) -> Iterator[A
                 yield stream
         else:
             yield source
-
-
-class _StreamsOf:
-    """Streams of another container, and their keys there in the order in which they were handed out."""
-
-    def __init__(self, there: NativeFolder | NativeStore, keys: Iterable[str], steps: _Steps) -> None:
-        self._there = there
-        self._keys = keys
-        self._steps = steps
-        self.handed_out: list[str] = []
-
-    def __iter__(self) -> Iterator[Any]:
-        from ._streams import ObjectStream
-
-        for key, reader, _ in self._there.objects(self._keys, True, True):
-            if reader is not None:
-                self.handed_out.append(key)
-                self._steps.advance()
-                with ObjectStream(reader) as stream:
-                    yield stream
-
-
-def import_objects(
-    here: NativeFolder | NativeStore,
-    there: NativeFolder | NativeStore,
-    keys: Iterable[str],
-    compress: bool,
-    do_fsync: bool,
-    callback: Callback | None,
-) -> dict[str, str]:
-    """Take over objects, where one side at least is a store of Millpond's own."""
-    keys = sorted(set(keys))
-    if here.settings()[2] == there.settings()[2]:
-        keys = [key for key, has in zip(keys, here.has(keys), strict=True) if not has]
-    steps = _Steps(callback, len(keys), "Copy objects")
-    streams = _StreamsOf(there, keys, steps)
-    if isinstance(here, NativeStore):
-        stored = list(here._open().insert_many(iter(streams)))
-    else:
-        taken = iter(streams)
-        stored = []
-        # A folder takes a list, and so many of them at a time.
-        for stream in taken:
-            stored += here.add_to_pack([stream], compress, False, False, False, None, do_fsync, True)
-    steps.end()
-    return dict(zip(streams.handed_out, stored, strict=True))

@@ -16,14 +16,13 @@ from ._iteration import (
     nullcontext,
     yield_first_element,
 )
-from ._streams import (
-    LazyLooseStream,
-    LazyOpener,
+from ._raw_streams import (
     PackedObjectReader,
     ZeroStream,
     ZlibLikeBaseStreamDecompresser,
     ZlibStreamDecompresser,
 )
+from ._streams import LazyLooseStream, LazyOpener
 from ._writing import (
     HashWriterWrapper,
     ObjectWriter,
