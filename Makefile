@@ -2,7 +2,7 @@
 #   make demo    the main job on real data
 #   make test    every test
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-rados test-demo torture sanitize bench lint setup oracle package
+.PHONY: help demo test test-rust test-python test-rados test-aiida test-demo torture sanitize bench lint setup oracle package
 
 PYTHON := .venv/bin/python
 # The shortest share of the machine's files that the demo loads as a test.
@@ -25,9 +25,9 @@ setup: ## Makes .venv and installs what is missing
 oracle:
 	@scripts/setup-oracle || echo "disk-objectstore can't be installed: the tests that compare with it are skipped" >&2
 
-package: setup ## Builds the Python package and the pydaos shim into .venv
+package: setup ## Builds the Python package and its shims into .venv
 	@echo "== building the Python package"
-	@.venv/bin/pip install --quiet --disable-pip-version-check . ./shims/pydaos
+	@.venv/bin/pip install --quiet --disable-pip-version-check . ./shims/pydaos ./shims/disk_objectstore
 
 demo: package ## Runs the main job on real data
 	@scripts/demo
@@ -41,14 +41,18 @@ test-rust: setup oracle
 	@echo "== Rust: the engine on a model checker of interleavings"
 	cargo test -p millpond-local --features interleave --test interleave
 
-test-python: package
-	@echo "== Python: package, stubs, PyDAOS compatibility, examples"
+test-python: package oracle
+	@echo "== Python: package, stubs, PyDAOS and disk-objectstore compatibility, examples"
 	$(PYTHON) -m pytest
 
 # The cluster is made anew in a directory of its own, and goes with the tests, however they end.
 test-rados: package
 	@echo "== RADOS: the backend on a Ceph cluster of three OSDs on this machine"
 	@scripts/test-rados
+
+test-aiida: ## Runs AiiDA, unmodified, on Millpond; installs it into .venv-aiida
+	@echo "== AiiDA, on Millpond in place of disk-objectstore"
+	@scripts/test-aiida
 
 test-demo: package
 	@echo "== the demo, on $(TEST_DEMO_LIMIT)"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Generic, Literal, Self, TypeAlias, final, overload
+from typing import Any, ClassVar, Generic, Literal, Self, TypeAlias, final, overload
 from uuid import UUID
 
 from typing_extensions import Buffer, TypeVar
@@ -43,7 +43,11 @@ __all__ = [
     "DictRange",
     "DiffIterator",
     "Difference",
+    "FolderContents",
+    "FolderIds",
+    "FolderObjects",
     "NativeCommit",
+    "NativeFolder",
     "NativeReader",
     "NativeWatch",
     "NativeWriter",
@@ -69,6 +73,7 @@ _Records: TypeAlias = tuple[int, int] | range
 _Ranges: TypeAlias = _Records | Iterable[_Records]
 
 _BlobSource: TypeAlias = Buffer | BinaryReader | PathLike[str] | PathLike[bytes]
+_FolderRow: TypeAlias = tuple[str, int | None, int | None, bool | None, int | None, int | None]
 _Extent: TypeAlias = tuple[int, Buffer] | tuple[int, Buffer, int]
 _Presence: TypeAlias = Literal["missing", "exists"]
 _KeyKind: TypeAlias = Literal["hashed", "integer", "lexical"]
@@ -915,6 +920,139 @@ class DictIterator(Iterator[_Yield], Generic[_Yield]):
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> _Yield: ...
+
+@final
+class NativeFolder:
+    """A folder of disk-objectstore, in place: what :mod:`millpond.compat.disk_objectstore` works on.
+
+    Keys that no object can have are those of missing objects. Callbacks take an action and a value.
+    """
+
+    def __new__(cls, path: str | PathLike[str]) -> Self: ...
+    @staticmethod
+    def init(
+        path: str | PathLike[str],
+        clear: bool,
+        pack_size_target: int,
+        loose_prefix_len: int,
+        hash_type: str,
+        compression_algorithm: str,
+    ) -> NativeFolder:
+        """Makes the folder, as a new handle."""
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether it is there."""
+
+    def settings(self) -> tuple[int, int, str, str, str]:
+        """The prefix of loose objects, the size of packs, the hash, the identity and the compression."""
+
+    def close(self) -> None:
+        """Closes the index; it is opened again when it is needed."""
+
+    def read(self, key: str) -> bytes | None:
+        """An object's content, or None where there is no such object."""
+
+    def open(self, key: str) -> tuple[NativeReader, _FolderRow] | None:
+        """A stream of an object, and what is known of it; None where there is no such object."""
+
+    def objects(self, keys: Iterable[str], skip_if_missing: bool, with_streams: bool) -> FolderObjects:
+        """Many objects, each once, in the order in which they are read fastest."""
+
+    def contents(self, keys: Iterable[str], skip_if_missing: bool) -> FolderContents:
+        """The contents of many objects, each once, in the order in which they are read fastest."""
+
+    def meta(self, key: str) -> _FolderRow:
+        """What is known of an object."""
+
+    def has(self, keys: Iterable[str]) -> list[bool]:
+        """Which of the objects there are, in the order of the keys."""
+
+    def add(self, content: bytes | BinaryReader) -> str:
+        """Stores an object with a file of its own."""
+
+    def add_to_pack(
+        self,
+        sources: list[Any],
+        compress: bool,
+        open_streams: bool,
+        no_holes: bool,
+        read_twice: bool,
+        callback: Callable[..., object] | None,
+        do_fsync: bool,
+        do_commit: bool,
+    ) -> list[str]:
+        """Stores objects in packs: of bytes, or of streams, which are opened as context managers where that
+        is asked for."""
+
+    def count(self) -> tuple[int, int, int]:
+        """How many objects are packed and loose, and how many packs there are."""
+
+    def sizes(self) -> tuple[int, int, int, int, int]:
+        """Bytes of packed objects, as they are read and as they lie there; of packs, of the index, and of
+        loose objects."""
+
+    def ids(self) -> FolderIds:
+        """The ids of all objects, each once."""
+
+    def pack_all_loose(
+        self,
+        compress: str,
+        validate: bool,
+        do_fsync: bool,
+        clean_per_pack: bool,
+        callback: Callable[..., object] | None,
+    ) -> None:
+        """Packs all loose objects."""
+
+    def clean_storage(self, vacuum: bool) -> None:
+        """Removes loose files of packed objects, and what killed programs left."""
+
+    def repack(self, pack: int | None, compress: str, callback: Callable[..., object] | None) -> None:
+        """Repacks a pack or, without a number, all of them; they keep their numbers."""
+
+    def delete(self, keys: Iterable[str]) -> list[str]:
+        """Deletes objects; answers those that there were."""
+
+    def validate(
+        self, callback: Callable[..., object] | None
+    ) -> tuple[list[str], list[str], list[str], list[str]]:
+        """What is wrong: hashes of loose objects, hashes and sizes of packed ones, and overlaps."""
+
+    def import_objects(
+        self,
+        keys: Iterable[str],
+        source: NativeFolder,
+        compress: bool,
+        target_memory: int,
+        do_fsync: bool,
+        callback: Callable[..., object] | None,
+    ) -> dict[str, str]:
+        """Imports objects of another folder; answers which id has which id here."""
+
+    def loosen(self, key: str) -> Path | None:
+        """Has an object also loose; answers where, None where there is no such object."""
+
+@final
+class FolderObjects:
+    """Many objects of a folder, as tuples of the key, the stream if there is one, and what is known."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, NativeReader | None, _FolderRow]: ...
+
+@final
+class FolderContents:
+    """Many objects of a folder, as pairs of the key and the content, None for missing ones."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, bytes | None]: ...
+
+@final
+class FolderIds:
+    """Walks over the ids of a folder."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> str: ...
 
 @final
 class NativeReader:

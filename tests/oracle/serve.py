@@ -1,4 +1,4 @@
-"""Runs disk-objectstore for the tests of millpond-disk-objectstore.
+"""Runs disk-objectstore for tests that compare with it; and Millpond, where its shim is what is imported.
 
 Reads a request a line, as JSON: a list of the operation's name and its arguments. Answers with a line: an
 object with "ok", or with "error", the name of the exception. Bytes are hexadecimal digits.
@@ -57,6 +57,27 @@ class Oracle:
         contents = self.container.get_objects_content(keys, skip_if_missing=False)
         return [None if contents[key] is None else contents[key].hex() for key in keys]
 
+    def streams(self, keys):
+        with self.container.get_objects_stream_and_meta(keys, skip_if_missing=False) as found:
+            return sorted([key, None if stream is None else stream.read().hex()] for key, stream, _ in found)
+
+    def loosen(self, key):
+        return self.container.loosen_object(key).read_bytes().hex()
+
+    def import_from(self, path, keys):
+        with Container(path) as source:
+            return self.container.import_objects(keys, source)
+
+    def settings(self):
+        names = (
+            "hash_type",
+            "loose_prefix_len",
+            "pack_size_target",
+            "compression_algorithm",
+            "is_initialised",
+        )
+        return {name: getattr(self.container, name) for name in names}
+
     def meta(self, keys):
         metas = dict(self.container.get_objects_meta(keys, skip_if_missing=False))
         found = []
@@ -93,6 +114,12 @@ class Oracle:
             (path,) = arguments
             with Container(path) as source:
                 self.container.import_objects(sorted(source.list_all_objects()), source, callback=callback)
+        elif operation == "add_streamed_to_pack":
+            content, size_hint, no_holes = arguments
+            stream = io.BytesIO(bytes.fromhex(content))
+            self.container.add_streamed_object_to_pack(
+                stream, callback=callback, callback_size_hint=size_hint, no_holes=no_holes
+            )
         else:
             getattr(self.container, operation)(*arguments, callback=callback)
         return told

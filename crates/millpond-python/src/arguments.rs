@@ -165,6 +165,6 @@ fn file_url(path: &Path) -> PyResult<String> {
     Ok(format!("file://{}", absolute.to_str().ok_or_else(refuse)?))
 }
 
-fn type_name(object: Borrowed<'_, '_, PyAny>) -> String {
+pub fn type_name(object: Borrowed<'_, '_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "that".to_owned(), |name| name.to_string())
 }

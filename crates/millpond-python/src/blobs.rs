@@ -58,7 +58,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Id {
 }
 
 /// The text of an id.
-fn text<'py>(py: Python<'py>, id: &BlobId) -> Bound<'py, PyString> {
+pub fn text<'py>(py: Python<'py>, id: &BlobId) -> Bound<'py, PyString> {
     PyString::new(py, id.text(&mut [0; BlobId::TEXT_MAX]))
 }
 
@@ -89,16 +89,17 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Source {
 }
 
 /// A binary file of Python's, read with the interpreter attached for each part.
-struct PythonReader(Py<PyAny>);
+pub struct PythonReader(pub Py<PyAny>);
 
 impl Read for PythonReader {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         Python::attach(|py| {
             py.check_signals()?;
             let part = self.0.bind(py).call_method1("read", (into.len(),))?;
-            let bytes: &[u8] = part.extract().map_err(|_| {
+            let value: Value<'_> = part.extract().map_err(|_| {
                 PyTypeError::new_err("a file that a blob is inserted from has to be open in binary mode")
             })?;
+            let bytes = value.as_ref();
             if bytes.len() > into.len() {
                 return Err(PyTypeError::new_err("read() of a file answered more than it was asked for"));
             }

@@ -18,12 +18,16 @@ mod cli;
 mod container;
 mod dict;
 mod errors;
+mod folder;
+mod folder_objects;
+mod folder_source;
 mod handle;
 mod iterator;
 mod object;
 mod object_lists;
 mod package;
 mod pool;
+mod progress;
 mod range;
 mod reader;
 mod records;
@@ -49,6 +53,8 @@ mod native {
         cli::run_cli,
         container::Container,
         dict::Dict,
+        folder::NativeFolder,
+        folder_objects::{FolderContents, FolderIds, FolderObjects},
         iterator::DictIterator,
         object::Object,
         object_lists::{ObjectExtents, ObjectIds, ObjectKeys},

@@ -1,0 +1,3 @@
+"""``disk_objectstore.backup_utils``."""
+
+from millpond.compat.disk_objectstore.backup_utils import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""``disk_objectstore.cli``."""
+
+from millpond.compat.disk_objectstore.cli import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""``disk_objectstore.dataclasses``."""
+
+from millpond.compat.disk_objectstore.dataclasses import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""``disk_objectstore.exceptions``."""
+
+from millpond.compat.disk_objectstore.exceptions import *  # noqa: F403
