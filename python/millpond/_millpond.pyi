@@ -974,16 +974,12 @@ class NativeFolder:
     def add_to_pack(
         self,
         sources: list[Any],
-        compress: bool,
-        open_streams: bool,
-        no_holes: bool,
-        read_twice: bool,
+        flags: tuple[bool, bool, bool, bool, bool, bool],
         callback: Callable[..., object] | None,
-        do_fsync: bool,
-        do_commit: bool,
     ) -> list[str]:
-        """Stores objects in packs: of bytes, or of streams, which are opened as context managers where that
-        is asked for."""
+        """Stores objects in packs: of bytes, or of streams. The flags: whether to compress, whether streams
+        are opened as context managers, whether to tell of known objects and then to read twice, whether to
+        sync and whether to commit."""
 
     def count(self) -> tuple[int, int, int]:
         """How many objects are packed and loose, and how many packs there are."""
@@ -1023,12 +1019,11 @@ class NativeFolder:
         self,
         keys: Iterable[str],
         source: NativeFolder,
-        compress: bool,
-        target_memory: int,
-        do_fsync: bool,
+        options: tuple[bool, int, bool],
         callback: Callable[..., object] | None,
     ) -> dict[str, str]:
-        """Imports objects of another folder; answers which id has which id here."""
+        """Imports objects of another folder; answers which id has which id here. The options: whether to
+        compress, the memory that disk-objectstore would take, and whether to sync."""
 
     def loosen(self, key: str) -> Path | None:
         """Has an object also loose; answers where, None where there is no such object."""

@@ -174,24 +174,19 @@ impl NativeFolder {
         Ok(text(py, &id))
     }
 
-    /// Stores objects in packs: of bytes, or of streams, which are opened as context managers where that is
-    /// asked for.
-    #[pyo3(signature = (
-        sources, compress, open_streams, no_holes, read_twice, callback, do_fsync, do_commit
-    ))]
+    /// Stores objects in packs: of bytes, or of streams. The flags: whether to compress, whether streams are
+    /// opened as context managers, whether to tell of known objects and then to read twice, whether to sync
+    /// and whether to commit.
+    #[pyo3(signature = (sources, flags, callback))]
     fn add_to_pack<'py>(
         &self,
         py: Python<'py>,
         sources: &Bound<'py, PyList>,
-        compress: bool,
-        open_streams: bool,
-        no_holes: bool,
-        read_twice: bool,
+        flags: (bool, bool, bool, bool, bool, bool),
         callback: Option<Py<PyAny>>,
-        do_fsync: bool,
-        do_commit: bool,
     ) -> Result<Vec<Bound<'py, PyString>>> {
-        let options = AddOptions { compress, no_holes, read_twice, sync: do_fsync, commit: do_commit };
+        let (compress, open_streams, no_holes, read_twice, sync, commit) = flags;
+        let options = AddOptions { compress, no_holes, read_twice, sync, commit };
         let sources = PythonSources::new(sources, open_streams);
         let mut told = callback.map(|callback| Told::new(callback, Called::ByPosition));
         let added = py.detach(|| self.folder.add_to_pack(sources, options, Told::lend(&mut told)));
@@ -289,20 +284,20 @@ impl NativeFolder {
         Ok(lists.map(|ids| ids.iter().map(|id| text(py, id)).collect()))
     }
 
-    /// Imports objects of another folder; answers which id has which id here.
-    #[pyo3(signature = (keys, source, compress, target_memory, do_fsync, callback))]
+    /// Imports objects of another folder; answers which id has which id here. The options: whether to
+    /// compress, the memory that disk-objectstore would take, and whether to sync.
+    #[pyo3(signature = (keys, source, options, callback))]
     fn import_objects<'py>(
         &self,
         py: Python<'py>,
         keys: &Bound<'_, PyAny>,
         source: PyRef<'_, Self>,
-        compress: bool,
-        target_memory: u64,
-        do_fsync: bool,
+        options: (bool, u64, bool),
         callback: Option<Py<PyAny>>,
     ) -> Result<Bound<'py, PyDict>> {
         let ids = ids_of(keys)?;
-        let options = ImportOptions { compress, target_memory, sync: do_fsync };
+        let (compress, target_memory, sync) = options;
+        let options = ImportOptions { compress, target_memory, sync };
         let mut told = callback.map(|callback| Told::new(callback, Called::ByPosition));
         let source = &*source.folder;
         let imported = py.detach(|| self.folder.import(ids, source, options, Told::lend(&mut told)));

@@ -215,16 +215,10 @@ class NativeStore:
         return self._open().insert(source)
 
     def add_to_pack(
-        self,
-        sources: list[Any],
-        compress: bool,
-        open_streams: bool,
-        no_holes: bool,
-        read_twice: bool,
-        callback: Callback | None,
-        do_fsync: bool,
-        do_commit: bool,
+        self, sources: list[Any], flags: tuple[bool, bool, bool, bool, bool, bool], callback: Callback | None
     ) -> list[str]:
+        # Of the flags, only how streams are opened matters here.
+        open_streams = flags[1]
         steps = Steps(callback, len(sources), "Bulk storing")
         keys = self.add_each(_opened(sources, open_streams, steps))
         steps.end()
@@ -266,6 +260,13 @@ class NativeStore:
         self._open().optimize(compression=codec, recompress=codec is not None, progress=progress or None)
         if progress:
             progress.end()
+
+    def copy_to(self, path: Path) -> None:
+        """Make a pool at a path, with a copy of the container in it, as of one moment."""
+        with tempfile.TemporaryDirectory(dir=path.parent) as backups:
+            self._open().container.backup(backups)
+            with millpond.Pool.create(path) as pool:
+                pool.restore(backups, label=_LABEL).close()
 
     def validate(self, callback: Callback | None) -> tuple[list[str], list[str], list[str], list[str]]:
         progress = callback and ToldProgress(callback, f"Pack {_PACK}")

@@ -53,8 +53,9 @@ def import_objects(
     else:
         taken = iter(streams)
         stored = []
+        flags = compress, False, False, False, do_fsync, True
         # A folder takes a list, and so many of them at a time.
         for stream in taken:
-            stored += here.add_to_pack([stream], compress, False, False, False, None, do_fsync, True)
+            stored += here.add_to_pack([stream], flags, None)
     steps.end()
     return dict(zip(streams.handed_out, stored, strict=True))

@@ -138,7 +138,7 @@ class Storing(Base):
         with translated():
             if isinstance(here, NativeFolder) and isinstance(there, NativeFolder):
                 return here.import_objects(
-                    hashkeys, there, bool(compress), target_memory_bytes, bool(do_fsync), callback
+                    hashkeys, there, (bool(compress), target_memory_bytes, bool(do_fsync)), callback
                 )
             return import_objects(here, there, hashkeys, bool(compress), bool(do_fsync), callback)
 
@@ -177,8 +177,9 @@ class Storing(Base):
             raise ValueError(str(self._not_initialised()))
         if not do_commit:
             self._identity = None
-        flags = bool(compress), bool(open_streams), bool(no_holes), bool(read_twice)
-        return backend.add_to_pack(sources, *flags, callback, bool(do_fsync), bool(do_commit))
+        adding = bool(compress), bool(open_streams), bool(no_holes), bool(read_twice)
+        flags = (*adding, bool(do_fsync), bool(do_commit))
+        return backend.add_to_pack(sources, flags, callback)
 
     def _new_object_writer(self) -> ObjectWriter:
         folders = self._get_sandbox_folder(), self._get_loose_folder()

@@ -5,22 +5,32 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import shutil
-import sqlite3
+import string
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import millpond
+
+from ._native import NativeStore
 from .container import Container
 
 __all__ = ["BackupError", "BackupManager", "backup_container", "is_exe_found", "split_remote_and_path"]
 
 LOGGER = logging.getLogger("disk_objectstore.disk_objectstore.backup_utils")
 
+_COPY = """
+import sqlite3, sys
+source, target = map(sqlite3.connect, sys.argv[1:])
+source.backup(target)
+target.close()
+source.close()
+"""
+_LETTERS = string.digits + string.ascii_lowercase
 _LIVE = "live-backup"
 _LAST = "last-backup"
 _PATTERN = "backup_*_*"
@@ -172,7 +182,7 @@ class BackupManager:
         live, before = self.path / _LIVE, self.get_last_backup_folder()
         LOGGER.info("The backup before is %s", before)
         backup_func(live, before)
-        name = f"backup_{datetime.now(UTC):%Y%m%d%H%M%S}_{secrets.token_hex(2)}"
+        name = _name(datetime.now(UTC))
         if not self.run_cmd(["mv", str(live), str(self.path / name)])[0]:
             raise BackupError(f"{live} can't be renamed to {name}")
         LOGGER.info("The backup is %s", self.path / name)
@@ -196,26 +206,69 @@ def backup_container(
         prev_backup: The backup before, to which what hasn't changed is linked.
 
     Raises:
-        BackupError: If it can't be made, or the container is one of Millpond's own.
+        BackupError: If it can't be made.
     """
+    store = container._opened()
+    if isinstance(store, NativeStore):
+        _backup_native(manager, store, path)
+        return
     folder = container.get_folder()
     if not container._get_config_file().exists():
-        raise BackupError(
-            f"{folder} is no folder of disk-objectstore: see `millpond blob --help` for backups of others"
-        )
+        raise BackupError(f"there is no container at {folder}, of which there could be a backup")
     loose, packs, index = (
         container._get_loose_folder(),
         container._get_pack_folder(),
         container._get_pack_index_path(),
     )
-    manager.call_rsync(loose, path, link_dest=prev_backup and prev_backup / loose.name)
+    manager.call_rsync(loose, path, link_dest=prev_backup)
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / index.name
-        with closing(sqlite3.connect(index)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
+        _copy_index(index, copy)
         manager.call_rsync(copy, path, link_dest=prev_backup)
     manager.call_rsync(packs, path, link_dest=prev_backup)
     # The files beside the index are those of a moment that is past.
     parts = [loose.name, packs.name, *(f"{index.name}{suffix}" for suffix in ("", "-wal", "-shm"))]
     excluded = [argument for part in parts for argument in ("--exclude", f"/{part}")]
     manager.call_rsync(folder, path, link_dest=prev_backup, src_trailing_slash=True, extra_args=excluded)
+
+
+def _name(now: datetime) -> str:
+    """The name of a backup. Its last four letters tell backups of one second apart, in their order."""
+    letters, rest = "", now.microsecond
+    for _ in range(4):
+        rest, letter = divmod(rest, len(_LETTERS))
+        letters = _LETTERS[letter] + letters
+    return f"backup_{now:%Y%m%d%H%M%S}_{letters}"
+
+
+def _copy_index(index: Path, copy: Path) -> None:
+    """Copy an index as of one moment, in a process of its own: Python's SQLite isn't the one that this
+    process may have the index open with, and where one of two in a process closes a file, the locks of the
+    other are gone."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _COPY, str(index), str(copy)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0 or not copy.is_file():
+        raise BackupError(f"the index {index} can't be copied: {done.stderr}")
+
+
+def _backup_native(manager: BackupManager, store: NativeStore, path: Path) -> None:
+    """A backup of a store of Millpond's own is a whole copy, which is used as it is."""
+    place = None if manager.remote else path.parent
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as directory:
+        copy = Path(directory) / "pool"
+        try:
+            store.copy_to(copy)
+            if place is not None:
+                # What an earlier attempt left.
+                shutil.rmtree(path, ignore_errors=True)
+                copy.rename(path)
+        except (millpond.Error, OSError) as error:
+            raise BackupError(f"{path} can't be written: {error}") from error
+        if manager.remote:
+            manager.call_rsync(copy, path, src_trailing_slash=True, dest_trailing_slash=True)
