@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import io
 import json
 import logging
@@ -552,3 +553,13 @@ def test_an_unmodified_program(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "unmodified 1.5.0\n"
+
+
+def test_the_installed_distribution_keeps_the_original_away() -> None:
+    try:
+        version = importlib.metadata.version("disk-objectstore")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the shim isn't installed: pip install ./shims/disk_objectstore")
+    assert version == f"{disk_objectstore.__version__}+millpond"
+    command = importlib.metadata.entry_points(group="console_scripts", name="dostore")
+    assert {entry.load() for entry in command} == {cli.main}
