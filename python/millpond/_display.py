@@ -48,6 +48,7 @@ def container_html(container: Container) -> str:
     rows += [
         ("dictionaries", info.dicts),
         ("objects", info.objects),
+        ("stores of blobs", info.blob_stores),
         ("records", format_size(used.bytes_records + used.bytes_log)),
         ("large values", format_size(used.bytes_segments)),
     ]

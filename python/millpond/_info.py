@@ -156,6 +156,7 @@ class ContainerInfo:
     path: str | None
     dicts: int
     objects: int
+    blob_stores: int
     last_scrub: LastScrub | None
     statistics: Statistics
     properties: dict[str, str]

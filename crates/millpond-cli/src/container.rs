@@ -400,6 +400,7 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
         ("Durability", durability(query.durability).to_owned()),
         ("Dictionaries", query.dicts.to_string()),
         ("Objects", query.objects.to_string()),
+        ("Stores of blobs", query.blob_stores.to_string()),
         (
             "Records",
             format!("{} in {}", format_size(statistics.bytes_records), plural(statistics.runs, "run")),

@@ -89,6 +89,8 @@ pub struct ContainerQuery {
     pub dicts: u64,
     /// How many other objects it holds.
     pub objects: u64,
+    /// How many stores of blobs it holds.
+    pub blob_stores: u64,
     /// The last scrub that was finished, if any was.
     pub last_scrub: Option<LastScrub>,
     /// Sizes and counts of its storage.

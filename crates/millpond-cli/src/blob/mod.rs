@@ -97,7 +97,7 @@ pub(crate) enum BlobCommand {
         store: StoreName,
     },
 
-    /// Store blobs anew that another codec has compressed, and give back the space.
+    /// Compress blobs anew that are compressed, and give back the space.
     #[command(after_help = "Examples:\n  millpond blob repack lab/files --compression zstd+19")]
     Repack(maintain::RepackCommand),
 

@@ -44,8 +44,8 @@ const UNREADABLE_MAX: usize = 1000;
 pub struct OptimizeOptions {
     /// How blobs are to be stored that look worth compressing; without one, as the store's settings say.
     pub compression: Option<Compression>,
-    /// Whether blobs that are compressed already are compressed anew: those that the store compressed by
-    /// another codec, and those that came compressed by the other one of zlib and zstd.
+    /// Whether blobs that are compressed already are compressed anew: those that the store compressed (by the
+    /// same codec, where they get shorter), and those that came compressed by the other one of zlib and zstd.
     pub recompress: bool,
     /// Whether space that has become free is given back at once, by merging what is mostly dead; else that
     /// happens by itself, later.
@@ -158,7 +158,12 @@ impl Blobs {
     ) -> Result<Again> {
         let stored = Stored::parse(reference(record))?;
         let to = compression.codec();
-        if stored.codec() == to || (stored.codec() != Codec::None && !recompress) {
+        // With which level something was compressed isn't known: who asks for a level gets it where that
+        // makes it shorter.
+        let same = stored.codec() == to && to != Codec::None;
+        if stored.codec() == Codec::None && to == Codec::None
+            || (stored.codec() != Codec::None && !recompress)
+        {
             return Ok(Again::Kept);
         }
         // What is short isn't worth to be read.
@@ -174,13 +179,14 @@ impl Blobs {
             // That it is worth compressing was found when it was compressed.
             _ => compression,
         };
-        if wanted.codec() == stored.codec() {
+        if wanted.codec() == stored.codec() && !same {
             return Ok(Again::Kept);
         }
         // Who asks for another codec gets it, as long as it compresses at all.
         let limit = match (to, stored.codec()) {
             (Codec::None, _) => u64::MAX,
             (_, Codec::None) => stored.stored_length(),
+            _ if same => stored.stored_length(),
             _ => stored.length(),
         };
         if head.len() == WHOLE_BYTES {

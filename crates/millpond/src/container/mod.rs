@@ -209,6 +209,7 @@ impl Container {
     pub fn query(&self) -> Result<ContainerQuery> {
         let dicts = catalog::count(self, NamedKind::Dict)?;
         let objects = object::count(self)?;
+        let blob_stores = catalog::count(self, NamedKind::Blobs)?;
         let entry = self.entry()?;
         Ok(ContainerQuery {
             label: entry.label.as_ref().map(Label::to_string),
@@ -221,6 +222,7 @@ impl Container {
             path: entry.path.clone(),
             dicts,
             objects,
+            blob_stores,
             last_scrub: entry.last_scrub,
             statistics: self.inner.store.statistics()?,
             properties: self.properties_of(&entry)?,

@@ -102,6 +102,11 @@ fn a_codec_is_replaced_by_another(scratch: &Scratch) {
     };
     blobs.optimize(small, &mut Silent).expect("optimized");
     assert_eq!(codec(), Codec::Zstd);
+    let smaller = OptimizeOptions { compression: Some("zstd+22".parse().expect("one")), ..small };
+    let again = blobs.optimize(smaller, &mut Silent).expect("optimized");
+    assert!(again.size_after <= again.size_before, "{again:?}");
+    let once_more = blobs.optimize(smaller, &mut Silent).expect("optimized");
+    assert_eq!((once_more.changed, codec()), (0, Codec::Zstd), "it is as short as that level makes it");
     let plain = OptimizeOptions { compression: Some(Compression::NONE), recompress: true, keep_dead: true };
     assert_eq!(blobs.optimize(plain, &mut Silent).expect("optimized").size_after, 400_000);
     assert_eq!(codec(), Codec::None);
