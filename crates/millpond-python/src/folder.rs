@@ -178,7 +178,6 @@ impl NativeFolder {
     /// opened as context managers, whether to tell of known objects and then to read twice, whether to sync
     /// and whether to commit.
     #[pyo3(signature = (sources, flags, callback))]
-    #[expect(clippy::too_many_arguments, reason = "they are the keywords of a Python method")]
     fn add_to_pack<'py>(
         &self,
         py: Python<'py>,
@@ -288,7 +287,6 @@ impl NativeFolder {
     /// Imports objects of another folder; answers which id has which id here. The options: whether to
     /// compress, the memory that disk-objectstore would take, and whether to sync.
     #[pyo3(signature = (keys, source, options, callback))]
-    #[expect(clippy::too_many_arguments, reason = "they are the keywords of a Python method")]
     fn import_objects<'py>(
         &self,
         py: Python<'py>,
