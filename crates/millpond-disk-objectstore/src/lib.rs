@@ -32,6 +32,7 @@ mod layout;
 mod lock;
 mod loose;
 mod maintain;
+mod migrate;
 mod pack;
 mod place;
 mod progress;
@@ -47,6 +48,7 @@ pub use layout::PackId;
 pub use maintain::{
     Ids, ImportOptions, ObjectCount, PackLooseOptions, RepackOptions, TotalSize, ValidationIssues,
 };
+pub use migrate::{MigrateOptions, Migrated};
 pub use pack::LockedPack;
 pub use place::Place;
 pub use read::{Found, ObjectMeta, ObjectReader, Objects};

@@ -3,6 +3,7 @@
 mod add;
 mod cat;
 mod maintain;
+mod migrate;
 
 use clap::{Args, Subcommand};
 use millpond::{
@@ -104,6 +105,10 @@ pub(crate) enum BlobCommand {
     #[command(after_help = maintain::VALIDATE_EXAMPLES)]
     Validate(maintain::ValidateCommand),
 
+    /// Store what is in a folder of disk-objectstore; the folder stays as it is.
+    #[command(after_help = migrate::EXAMPLES)]
+    Migrate(migrate::MigrateCommand),
+
     /// Write a backup of the container to a new directory in DIR, as `container backup` does.
     #[command(after_help = backup::BACKUP_EXAMPLES)]
     Backup(BackupCommand),
@@ -139,6 +144,7 @@ impl BlobCommand {
             Self::Pack { store } => maintain::pack(&store, output),
             Self::Repack(command) => command.run(output),
             Self::Validate(command) => command.run(output),
+            Self::Migrate(command) => command.run(output),
             Self::Backup(command) => command.run(output),
             Self::Restore(command) => command.run(output),
         }

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink};
 
+use millpond_disk_objectstore::{Config, Folder};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -155,4 +156,31 @@ fn a_store_is_backed_up_and_restored() {
     // The pool has it already.
     bench.fails(4, ["container", "restore", &to, &format!("{pool}/more")]);
     bench.fails(3, ["container", "restore", &path("nothing"), &format!("{pool}/more")]);
+}
+
+#[test]
+fn a_folder_is_migrated() {
+    Bench::each(|bench| {
+        let container = prepare(bench);
+        let path = bench.directory().join("folder");
+        let name = path.to_string_lossy().into_owned();
+        let folder = Folder::init(&path, &Config::default()).expect("made");
+        folder.add_loose(&mut &b"abc"[..]).expect("added");
+        folder.add_to_pack([&b"def"[..]], Default::default(), None).expect("added");
+        let migrated = |dry_run: bool, count: u64, present: u64| json!({ "dry_run": dry_run, "count": count, "bytes": 3 * count, "present": present, "damaged": [] });
+        let command = ["blob", "migrate", &name, &container];
+        assert_eq!(bench.json(["blob", "migrate", &name, &container, "--dry-run"]), migrated(true, 2, 0));
+        assert_eq!(bench.json(["blob", "list", &container]), json!([]));
+        assert_eq!(bench.json(command), migrated(false, 2, 0));
+        assert_eq!(bench.json(command), migrated(false, 0, 2));
+        assert_eq!(bench.ok(["blob", "cat", &container, ABC]), b"abc");
+        bench.fails(3, ["blob", "migrate", &format!("{name}-not"), &container]);
+
+        fs::write(path.join("packs/0"), "dXf").expect("written");
+        bench.ok(["blob", "init", &container, "--store", "again"]);
+        let damaged = bench.run(["--json", "blob", "migrate", &name, &container, "--store", "again"]);
+        let response = &damaged.document()["response"];
+        assert_eq!((damaged.code, &response["count"]), (7, &json!(1)), "{response}");
+        assert_eq!(response["damaged"].as_array().expect("a list").len(), 1);
+    });
 }

@@ -9,6 +9,7 @@ mod callbacks;
 mod forks;
 mod hostile;
 mod kills;
+mod migrate;
 mod objects;
 mod settings;
 mod together;
