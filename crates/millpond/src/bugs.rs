@@ -27,6 +27,8 @@ pub enum Bug {
     TearRollbacks,
     /// A value that is lost is deleted before the marker is put in its place.
     DeleteBeforeMarker,
+    /// What many blobs add to the counters of bytes is committed after them.
+    CountBlobsApart,
 }
 
 #[cfg(feature = "planted-bugs")]

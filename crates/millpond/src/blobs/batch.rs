@@ -19,6 +19,7 @@ use super::{
     store::{BlobSource, InsertOptions, Inserted},
 };
 use crate::{
+    bugs::{Bug, planted},
     layout,
     value::{self, Applied, CONFLICT_RETRIES, LongValues, codec::Compression},
 };
@@ -256,8 +257,14 @@ impl Batch {
                 writes.push(named.insertion(&blob.sort, &encoded.record, &encoded.extents));
                 writes.extend(blobs.note(&blob.note_key, options.note.as_ref()));
             }
-            writes.extend(blobs.adjustments(raw, stored));
+            let counts = blobs.adjustments(raw, stored);
+            if !planted(Bug::CountBlobsApart) {
+                writes.extend(counts);
+            }
             let applied = named.commit_seen(batch.seen, &same, &writes);
+            if planted(Bug::CountBlobsApart) {
+                named.commit(&[], &counts)?;
+            }
             if !matches!(applied, Ok(Applied::Conflict)) {
                 std::mem::take(&mut batch.long).settle(&applied);
                 batch.streams.drain(..).for_each(|stream| stream.settle(&applied));

@@ -1,14 +1,18 @@
 //! Blobs with the rest of a container: transactions, snapshots, differences, watches; and many at once.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
 use millpond::{
-    BlobSettings, BlobSource, BlobStore, ChangeKind, DifferentObject, ErrorKind, InsertOptions, Result,
-    TransactionOptions, WatchOptions,
+    BlobSettings, BlobSource, BlobStore, ChangeKind, Compression, Container, DifferentObject, ErrorKind,
+    HashType, InsertOptions, OptimizeOptions, Result, Silent, TransactionOptions, WatchOptions,
 };
+use millpond_testkit::process::{Part, role};
 
 use super::{blobs, kind_of, text};
 use crate::scratch::{Scratch, noise};
+
+const PLAIN: InsertOptions =
+    InsertOptions { compression: Some(Compression::NONE), recompress: false, note: None };
 
 on_every_backend!(
     a_transaction_takes_blobs_and_entries_together,
@@ -127,4 +131,61 @@ fn a_watch_tells_of_blobs() {
             (ChangeKind::Create, name("more"), None),
         ]
     );
+}
+
+/// Six processes insert, half of it the same, while one recompresses and one validates, again and again.
+#[test]
+fn processes_insert_while_others_optimize_and_validate() {
+    const INSERTING: u64 = 6;
+    const BLOBS: u64 = 120;
+    let contents = |number: u64| {
+        (0..BLOBS).map(move |i| {
+            let seed = if i % 2 == 0 { i } else { 1000 * (number + 1) + i };
+            text(seed, 40 * i as usize + number as usize % 2)
+        })
+    };
+    if let Some(role) = role() {
+        let (number, url) = role.split_once(' ').expect("a number and a URL");
+        let number: u64 = number.parse().expect("a number");
+        let blobs = Container::open(url).expect("opened").blobs("blobs").expect("opened");
+        match number {
+            0..INSERTING => {
+                let mut all = contents(number);
+                for content in all.by_ref().take(40) {
+                    blobs.insert(content.into(), &PLAIN).expect("inserted");
+                }
+                let sources = all.map(|content| Ok(BlobSource::from(content)));
+                let inserted = blobs.insert_many(Box::new(sources), &PLAIN).expect("begun");
+                assert_eq!(inserted.map(|inserted| inserted.expect("inserted")).count(), BLOBS as usize - 40);
+            }
+            INSERTING => {
+                for _ in 0..6 {
+                    blobs.optimize(OptimizeOptions::default(), &mut Silent).expect("optimized");
+                }
+            }
+            _ => {
+                for round in 0..6 {
+                    let validated = blobs.validate(round % 2 == 0, &mut Silent).expect("validated");
+                    assert!(validated.is_valid(), "{validated:?}");
+                }
+            }
+        }
+        return;
+    }
+    let scratch = Scratch::file();
+    let blobs = blobs(&scratch);
+    let name = "blobs::together::processes_insert_while_others_optimize_and_validate";
+    let url = blobs.container().url();
+    let processes: Vec<_> =
+        (0..INSERTING + 2).map(|number| Part::new(name, format!("{number} {url}")).start()).collect();
+    processes.into_iter().for_each(|process| process.finish());
+    let expected: BTreeSet<_> =
+        (0..INSERTING).flat_map(contents).map(|content| (HashType::Sha256.hash(&content), content)).collect();
+    for (id, content) in &expected {
+        assert!(blobs.extract(id).expect("extracted") == *content, "{id}");
+    }
+    let status = blobs.status().expect("a status");
+    let bytes: usize = expected.iter().map(|(_, content)| content.len()).sum();
+    assert_eq!((status.count, status.raw_size), (expected.len() as u64, bytes as u64));
+    assert!(blobs.container().check(false).expect("checked").is_clean());
 }

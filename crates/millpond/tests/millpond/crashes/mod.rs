@@ -6,6 +6,7 @@
 //! what power losses take of an operation that hadn't ended; and it can be done again, to its end.
 
 mod backup;
+mod blobs;
 mod repair;
 mod rollback;
 
