@@ -23,6 +23,7 @@ __all__ = [
     "Histogram",
     "LastScrub",
     "Metrics",
+    "Migrated",
     "Operations",
     "Optimized",
     "PoolInfo",
@@ -114,6 +115,17 @@ class BlobsStatus:
     count: int
     raw_size: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a migration did, or would do: blobs that were migrated and the bytes that they have, those that
+    were there already, and each that is damaged in the folder, and was left out, with the reason."""
+
+    count: int
+    bytes: int
+    present: int
+    damaged: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ._info import (
     ContainerInfo,
     ContainerSummary,
     Metrics,
+    Migrated,
     Optimized,
     PoolInfo,
     PoolSummary,
@@ -1232,6 +1233,30 @@ class Blobs:
         self, *, full: bool = False, progress: Callable[[int, int], object] | None = None
     ) -> Validated:
         """Reads every blob and compares it with its checksums or, with ``full``, with its id."""
+
+    def migrate_from(
+        self,
+        folder: str | PathLike[str],
+        /,
+        *,
+        dry_run: bool = False,
+        compression: str | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Migrated:
+        """Stores what is in a folder of disk-objectstore, and compares every object with its id.
+
+        The folder is only read. What is there already is passed over, so that a migration that was
+        interrupted goes on when it is called again.
+
+        Args:
+            folder: Where ``config.json`` is.
+            dry_run: Only count what would be migrated.
+            compression: As of ``insert``.
+            progress: Is called with the number of objects that are done and of all.
+
+        Raises:
+            InvalidArgumentError: If the folder names objects by another hash than the store.
+        """
 
     def __contains__(self, id: object, /) -> bool: ...
     def __iter__(self) -> BlobIds: ...

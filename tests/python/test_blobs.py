@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import millpond
 import pytest
+from millpond.compat.disk_objectstore import Container
 
 
 @pytest.fixture
@@ -248,3 +249,24 @@ def test_a_great_many_take_little_memory(blobs: millpond.Blobs) -> None:
     assert read == blobs.status().raw_size > 100_000_000
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after - before < 96 << 10, "in KiB: what they hold isn't in memory"
+
+
+def test_a_folder_of_disk_objectstore_is_migrated(blobs: millpond.Blobs, tmp_path: Path) -> None:
+    contents = [b"", b"short", b"text " * 1000, os.urandom(2 << 20)]
+    with Container(tmp_path / "folder") as folder:
+        folder.init_container()
+        loose = [folder.add_object(content) for content in contents[:2]]
+        packed = folder.add_objects_to_pack(contents[2:], compress=True)
+    planned = blobs.migrate_from(tmp_path / "folder", dry_run=True)
+    assert (planned.count, planned.present, len(blobs)) == (4, 0, 0)
+    told: list[tuple[int, int]] = []
+    migrated = blobs.migrate_from(
+        tmp_path / "folder", progress=lambda done, total: told.append((done, total))
+    )
+    assert (migrated.count, migrated.bytes, migrated.damaged) == (4, sum(map(len, contents)), {})
+    assert told[-1] == (4, 4)
+    assert [blobs.extract(id) for id in [*loose, *packed]] == contents
+    again = blobs.migrate_from(str(tmp_path / "folder"))
+    assert (again.count, again.present) == (0, 4)
+    with pytest.raises(millpond.NotFoundError):
+        blobs.migrate_from(tmp_path / "nowhere")

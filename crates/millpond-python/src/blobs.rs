@@ -1,11 +1,16 @@
 //! The class `Blobs`: a content-addressed store.
 
-use std::{collections::VecDeque, io::Read};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::Read,
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use millpond::{
     BlobId, BlobRead, BlobSource, BlobStore, Compression, Error, ErrorKind, InsertOptions, OptimizeOptions,
 };
+use millpond_disk_objectstore::{Folder, MigrateOptions, Migrated};
 use pyo3::{
     Borrowed,
     exceptions::PyTypeError,
@@ -332,6 +337,26 @@ impl Blobs {
         let mut told = Told::new(progress);
         let validated = py.detach(|| self.inner.validate(full, &mut told));
         package::answer(py, "validated", &told.settle(validated)?)
+    }
+
+    /// Stores what is in a folder of disk-objectstore, and compares every object with its id.
+    #[pyo3(signature = (folder, /, *, dry_run=false, compression=None, progress=None))]
+    fn migrate_from<'py>(
+        &self,
+        py: Python<'py>,
+        folder: PathBuf,
+        dry_run: bool,
+        compression: Option<&str>,
+        progress: Option<Py<PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let compression = compression.map(str::parse::<Compression>).transpose()?;
+        let options = MigrateOptions { compression, dry_run };
+        let mut told = Told::new(progress);
+        let migrated = py.detach(|| Folder::open(&folder)?.migrate(&*self.inner, &options, &mut told));
+        let Migrated { count, bytes, present, damaged } = told.settle(migrated)?;
+        let damaged: BTreeMap<String, String> =
+            damaged.into_iter().map(|(id, why)| (id.to_string(), why)).collect();
+        Ok(package::info(py)?.getattr("Migrated")?.call1((count, bytes, present, damaged))?)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyTuple>> {
