@@ -107,8 +107,9 @@ impl Blobs {
             }
             let count = group.len() as u64;
             for some in shares(&group) {
-                let bytes = some.iter().map(|(_, record)| sizes(reference(record)).0 as usize).sum();
-                let again = parallel::map(some, bytes, |(id, record)| {
+                let length = |record| (sizes(reference(record)).0.unsigned_abs()).min(WHOLE_BYTES as u64);
+                let bytes: u64 = some.iter().map(|(_, record)| length(record)).sum();
+                let again = parallel::map(some, bytes as usize, |(id, record)| {
                     self.compress_again(id, record, compression, options.recompress)
                 });
                 for ((id, record), again) in std::iter::zip(some, again) {
@@ -134,7 +135,10 @@ impl Blobs {
             }
             progress.advance(count)?;
             // A merge costs what is mostly dead: the more was replaced, the less it happens.
-            if !options.keep_dead && since_compaction > optimized.size_before.max(8 * COMMIT_BYTES) / 4 {
+            if !options.keep_dead
+                && self.named.container.is_current()
+                && since_compaction > optimized.size_before.max(8 * COMMIT_BYTES) / 4
+            {
                 optimized.changed += batch.commit(self)?;
                 self.named.container.open_store()?.compact()?;
                 since_compaction = 0;

@@ -17,7 +17,7 @@ pub const HEAD_BYTES: usize = SMALL_BYTES;
 /// What a blob looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Worth {
-    /// It has less than [`SMALL_BYTES`]: not worth it.
+    /// It has less than 850 bytes: not worth it.
     SmallContent,
     /// It is compressed already, by zlib or by zstd; its first four bytes. Worth it only where it is to be
     /// compressed again, by the other one.
@@ -29,7 +29,7 @@ pub enum Worth {
 }
 
 impl Worth {
-    /// Decides by the first [`HEAD_BYTES`] of a blob, or all of it where it has less.
+    /// Decides by the first 850 bytes of a blob, or all of it where it has less.
     ///
     /// ```
     /// # use millpond::Worth;
