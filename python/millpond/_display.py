@@ -49,6 +49,7 @@ def container_html(container: Container) -> str:
         ("dictionaries", info.dicts),
         ("objects", info.objects),
         ("stores of blobs", info.blob_stores),
+        ("ordered maps", info.maps),
         ("records", format_size(used.bytes_records + used.bytes_log)),
         ("large values", format_size(used.bytes_segments)),
     ]

@@ -169,6 +169,7 @@ class ContainerInfo:
     dicts: int
     objects: int
     blob_stores: int
+    maps: int
     last_scrub: LastScrub | None
     statistics: Statistics
     properties: dict[str, str]

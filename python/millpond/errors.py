@@ -14,6 +14,7 @@ __all__ = [
     "AlreadyExistsError",
     "BusyError",
     "ClosedError",
+    "ComparatorMismatchError",
     "ConflictError",
     "CorruptError",
     "DataLossError",
@@ -57,6 +58,10 @@ class _SystemError(Error, OSError):
 
 class InvalidArgumentError(Error, ValueError):
     """An argument is malformed: a label, a URL, a size, a mode."""
+
+
+class ComparatorMismatchError(InvalidArgumentError):
+    """An ordered map has its keys in another order than the one it was to be opened with."""
 
 
 class KeyTooLongError(InvalidArgumentError):

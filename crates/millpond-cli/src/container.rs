@@ -401,6 +401,7 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
         ("Dictionaries", query.dicts.to_string()),
         ("Objects", query.objects.to_string()),
         ("Stores of blobs", query.blob_stores.to_string()),
+        ("Ordered maps", query.maps.to_string()),
         (
             "Records",
             format!("{} in {}", format_size(statistics.bytes_records), plural(statistics.runs, "run")),

@@ -30,6 +30,7 @@ pub const EXIT_CODES: &[(u8, &str, &str)] = &[
     (20, "forked", "a handle was carried across a fork"),
     (21, "lagged", "a watch has fallen behind what is kept for it"),
     (22, "data_loss", "the value is lost, and a repair has noted that"),
+    (23, "comparator_mismatch", "an ordered map has its keys in another order than the one asked for"),
 ];
 
 /// The code of success.
@@ -44,6 +45,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidArgument => "invalid_argument",
+        ErrorKind::ComparatorMismatch => "comparator_mismatch",
         ErrorKind::NotFound => "not_found",
         ErrorKind::AlreadyExists => "already_exists",
         ErrorKind::Busy => "busy",

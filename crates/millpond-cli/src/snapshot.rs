@@ -228,6 +228,7 @@ impl Serialize for Shown<'_> {
         match &difference.object {
             DifferentObject::Dict(name) => map.serialize_entry("dict", &**name)?,
             DifferentObject::Blobs(name) => map.serialize_entry("blobs", &**name)?,
+            DifferentObject::Map(name) => map.serialize_entry("map", &**name)?,
             DifferentObject::Object(id) => map.serialize_entry("object", &id.to_string())?,
         }
         match &difference.key {

@@ -132,7 +132,8 @@ fn lines(set: ChangeSet, output: &mut Output<'_, '_>) -> Outcome {
     let epoch = set.epoch();
     for change in set {
         let change = change?;
-        let dict = change.dict().or(change.blobs()).map_or_else(|| change.object(), str::to_owned);
+        let dict =
+            change.dict().or(change.blobs()).or(change.map()).map_or_else(|| change.object(), str::to_owned);
         let mut line = format!("{epoch}  {:7}  {}", change.kind().as_str(), printable(&dict));
         if let Some(key) = change.key() {
             line.push_str("  ");
@@ -190,6 +191,9 @@ impl Serialize for Told<'_> {
         map.serialize_entry("dict", &self.change.dict())?;
         if let Some(name) = self.change.blobs() {
             map.serialize_entry("blobs", name)?;
+        }
+        if let Some(name) = self.change.map() {
+            map.serialize_entry("map", name)?;
         }
         map.serialize_entry("object", &self.change.object())?;
         let put = |map: &mut S::SerializeMap, [text, digits]: [&'static str; 2], bytes: &[u8]| {

@@ -26,6 +26,8 @@ struct Inner {
 pub enum ErrorKind {
     /// An argument is malformed: a label, a URL, a size, a mode.
     InvalidArgument,
+    /// An ordered map has its keys in another order than the one it was to be opened with.
+    ComparatorMismatch,
     /// A key is longer than the store takes.
     KeyTooLong,
     /// A value or a record is longer than the store takes.

@@ -86,6 +86,7 @@ pub fn key_not_found(key: &Bound<'_, PyAny>, place: &str) -> PyErr {
 fn class_name(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidArgument => "InvalidArgumentError",
+        ErrorKind::ComparatorMismatch => "ComparatorMismatchError",
         ErrorKind::KeyTooLong => "KeyTooLongError",
         ErrorKind::ValueTooLong => "ValueTooLongError",
         ErrorKind::NotFound => "NotFoundError",

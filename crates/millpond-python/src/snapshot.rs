@@ -57,6 +57,15 @@ impl Difference {
         }
     }
 
+    /// The name of the ordered map, if it is one's.
+    #[getter]
+    fn map(&self) -> Option<&str> {
+        match &self.inner.object {
+            DifferentObject::Map(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The id of the object in hexadecimal digits, if it has no name.
     #[getter]
     fn object(&self) -> Option<String> {

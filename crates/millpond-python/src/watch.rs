@@ -125,6 +125,12 @@ impl Change {
         self.inner.blobs()
     }
 
+    /// The name of the ordered map.
+    #[getter]
+    fn map(&self) -> Option<&str> {
+        self.inner.map()
+    }
+
     /// The id of the object, which no other one ever has, also not one of the same name.
     #[getter]
     fn object(&self) -> String {

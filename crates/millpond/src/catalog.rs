@@ -47,10 +47,10 @@ pub(crate) fn open(container: &Container, kind: NamedKind, name: &str) -> Result
 }
 
 /// Creates an object that has a name.
-pub(crate) fn create(container: &Container, settings: Settings, name: &str) -> Result<Named> {
+pub(crate) fn create(container: &Container, settings: &Settings, name: &str) -> Result<Named> {
     let kind = settings.kind();
     check_name(kind, name)?;
-    let id = ObjectId::named(kind, environment::unique());
+    let id = ObjectId::named(settings, environment::unique());
     match link(container, name, id, settings)? {
         Some(version) => Ok(Named::new(container.clone(), name, kind, id, version)),
         None => Err(Error::new(
@@ -74,7 +74,7 @@ pub(crate) fn link(
     container: &Container,
     name: &str,
     id: ObjectId,
-    settings: Settings,
+    settings: &Settings,
 ) -> Result<Option<Epoch>> {
     let partition = id.partition();
     let (name_key, object_key) = (Listing::Names.key(name.as_bytes()), Listing::Objects.object_key(id));
@@ -213,8 +213,8 @@ pub(crate) fn find(view: &dyn View, name: &str) -> Result<Option<(ObjectId, Epoc
 }
 
 pub(crate) fn missing(container: &Container, kind: NamedKind, name: &str) -> Error {
-    let what = kind.described().trim_start_matches("a ");
-    Error::new(ErrorKind::NotFound, format!("{container} has no {what} {name:?}: create it first"))
+    let message = format!("{container} has no {} {name:?}: create it first", kind.noun());
+    Error::new(ErrorKind::NotFound, message)
 }
 
 /// # Errors

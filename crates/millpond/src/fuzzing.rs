@@ -52,6 +52,9 @@ fn catalogue_key(bytes: &[u8]) {
     let _ = layout::name_of(bytes);
     let _ = layout::object_of(bytes);
     assert!(layout::user_key(bytes).len() <= bytes.len());
+    for form in crate::map::KeyForm::ALL {
+        assert!(form.decode(bytes).len() <= bytes.len());
+    }
     if let Ok(sort) = layout::entry_key(bytes) {
         assert_eq!(layout::user_key(&sort), bytes);
     }
@@ -86,7 +89,8 @@ mod tests {
 
     /// What is written today, which the corpus holds beside what was found once.
     fn samples() -> [(&'static str, Vec<Vec<u8>>); 9] {
-        let id = layout::ObjectId::named(layout::NamedKind::Dict, Uuid::from_u128(7));
+        let id = layout::ObjectId::named(&layout::Settings::Dict, Uuid::from_u128(7));
+        let map = layout::Settings::Map(crate::Comparator::Integer);
         [
             (
                 "dict_value",
@@ -104,6 +108,8 @@ mod tests {
                     layout::name_record(id),
                     layout::Settings::Dict.record("readings"),
                     layout::Settings::Blobs(crate::BlobSettings::default()).record("files"),
+                    layout::name_record(layout::ObjectId::named(&map, Uuid::from_u128(7))),
+                    map.record("weather"),
                 ],
             ),
             (

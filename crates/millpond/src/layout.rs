@@ -16,11 +16,13 @@
 //! | `d` + name   | kind (1 byte), object id (16) | the name leads to the object                 |
 //! | `n`          | counter                       | how many names of dictionaries there are     |
 //! | `b`          | counter                       | how many names of stores of blobs            |
+//! | `p`          | counter                       | how many names of ordered maps               |
 //! | `o` + id     | as its header                 | the object exists; its name, for the check   |
 //! | `m`          | counter                       | how many objects of kind 2 there are         |
 //! | `r` + id     | kind (1 byte)                 | the object is destroyed; its records are not |
 //!
-//! Kinds: 1 is a dictionary; 2 an object of dkeys and akeys, which has no name; 3 a store of blobs.
+//! Kinds: 1 is a dictionary; 2 an object of dkeys and akeys, which has no name; 3 a store of blobs; 4 an ordered map.
+//! The id of a map says also how its keys lie in sort keys, which `map/order.rs` has the table of.
 //!
 //! A dictionary's sort keys:
 //!
@@ -40,6 +42,12 @@
 //! | `04`         | counter                       | bytes of all blobs, uncompressed             |
 //! | `05`         | counter                       | bytes that they take                         |
 //!
+//! An ordered map is laid out as a dictionary is, but for its keys. Its header:
+//!
+//! | sort key     | value                                                                        |
+//! |--------------|------------------------------------------------------------------------------|
+//! | `00`         | kind (1 byte), the comparator's name (its length in a byte before it), name  |
+//!
 //! Those of objects of dkeys and akeys are in `object/records.rs`.
 
 use std::ops::Bound;
@@ -48,7 +56,10 @@ use bytes::Bytes;
 use millpond_core::{Error, ErrorKind, Key, KeyRange, Result, limits::KEY_BYTES_MAX};
 use uuid::Uuid;
 
-use crate::blobs::BlobSettings;
+use crate::{
+    blobs::BlobSettings,
+    map::{Comparator, KeyForm, UserKey},
+};
 
 /// The kind of a dictionary, in records of the catalogue.
 const KIND_DICT: u8 = 1;
@@ -59,11 +70,17 @@ pub(crate) const KIND_OBJECT: u8 = 2;
 /// The kind of a store of blobs.
 const KIND_BLOBS: u8 = 3;
 
+/// The kind of an ordered map.
+const KIND_MAP: u8 = 4;
+
 /// The top 32 bits of a dictionary's id.
 const TAG_DICT: u32 = 0x0000_0001;
 
 /// The top 32 bits of the id of a store of blobs.
 const TAG_BLOBS: u32 = 0x0000_0002;
+
+/// The low 16 of the top 32 bits of an ordered map's id; those above say how its keys lie.
+const TAG_MAP: u32 = 0x0000_0003;
 
 /// A partition of the index.
 pub(crate) type Partition = [u8; 18];
@@ -76,6 +93,9 @@ const DICT_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"n" };
 
 /// The catalogue's counter of names of stores of blobs.
 const BLOBS_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"b" };
+
+/// The catalogue's counter of names of ordered maps.
+const MAP_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"p" };
 
 /// The catalogue's counter of objects of dkeys and akeys.
 pub(crate) const OBJECT_COUNT: Key<'static> = Key { partition: CATALOGUE, sort: b"m" };
@@ -103,14 +123,22 @@ pub(crate) const STORED_BYTES: &[u8] = &[0x05];
 pub(crate) enum NamedKind {
     Dict,
     Blobs,
+    Map,
 }
 
 impl NamedKind {
+    /// It in words, without an article.
+    pub(crate) fn noun(self) -> &'static str {
+        let described = self.described();
+        described.split_once(' ').map_or(described, |(_, noun)| noun)
+    }
+
     /// It in words, with an article.
     pub(crate) fn described(self) -> &'static str {
         match self {
             Self::Dict => "a dictionary",
             Self::Blobs => "a store of blobs",
+            Self::Map => "an ordered map",
         }
     }
 
@@ -119,6 +147,7 @@ impl NamedKind {
         match self {
             Self::Dict => DICT_COUNT,
             Self::Blobs => BLOBS_COUNT,
+            Self::Map => MAP_COUNT,
         }
     }
 }
@@ -129,10 +158,11 @@ pub struct ObjectId(u128);
 
 impl ObjectId {
     /// The id of a new object that has a name.
-    pub(crate) fn named(kind: NamedKind, random: Uuid) -> Self {
-        let tag = match kind {
-            NamedKind::Dict => TAG_DICT,
-            NamedKind::Blobs => TAG_BLOBS,
+    pub(crate) fn named(settings: &Settings, random: Uuid) -> Self {
+        let tag = match settings {
+            Settings::Dict => TAG_DICT,
+            Settings::Blobs(_) => TAG_BLOBS,
+            Settings::Map(comparator) => (comparator.form() as u32) << 16 | TAG_MAP,
         };
         Self(u128::from(tag) << 96 | (random.as_u128() & (u128::MAX >> 32)))
     }
@@ -171,8 +201,25 @@ impl ObjectId {
         match (self.0 >> 96) as u32 {
             TAG_DICT => Some(NamedKind::Dict),
             TAG_BLOBS => Some(NamedKind::Blobs),
-            _ => None,
+            _ => self.map_form().map(|_| NamedKind::Map),
         }
+    }
+
+    /// How the keys of an ordered map lie in sort keys, if it is one.
+    fn map_form(self) -> Option<KeyForm> {
+        let tag = (self.0 >> 96) as u32;
+        let is_map = tag & 0xFFFF == TAG_MAP;
+        KeyForm::ALL.into_iter().find(|form| is_map && *form as u32 == tag >> 16)
+    }
+
+    /// How its keys lie in sort keys, if it has a name and entries.
+    pub(crate) fn key_form(self) -> KeyForm {
+        self.map_form().unwrap_or_default()
+    }
+
+    /// The user's key in a sort key of an entry of this object.
+    pub(crate) fn user_key(self, sort: &[u8]) -> UserKey<'_> {
+        self.key_form().decode(user_key(sort))
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -246,6 +293,7 @@ pub(crate) fn object_of(sort: &[u8]) -> Result<ObjectId> {
 pub(crate) fn name_record(id: ObjectId) -> Vec<u8> {
     let kind = match id.named_kind() {
         Some(NamedKind::Blobs) => KIND_BLOBS,
+        Some(NamedKind::Map) => KIND_MAP,
         _ => KIND_DICT,
     };
     [&[kind][..], &id.0.to_be_bytes()].concat()
@@ -256,6 +304,7 @@ pub(crate) fn parse_name_record(value: &[u8]) -> Result<ObjectId> {
     let expected = match value.first() {
         Some(&KIND_DICT) => NamedKind::Dict,
         Some(&KIND_BLOBS) => NamedKind::Blobs,
+        Some(&KIND_MAP) => NamedKind::Map,
         _ => return Err(newer(value)),
     };
     ObjectId::from_bytes(&value[1..])
@@ -264,25 +313,37 @@ pub(crate) fn parse_name_record(value: &[u8]) -> Result<ObjectId> {
 }
 
 /// What the header of an object that has a name says of it: also its record among the objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Settings {
     Dict,
     Blobs(BlobSettings),
+    Map(Comparator),
 }
 
 impl Settings {
-    pub(crate) fn kind(self) -> NamedKind {
+    /// What can be told of the settings of an object by its id alone.
+    pub(crate) fn of(id: ObjectId) -> Option<Self> {
+        (id.named_kind() == Some(NamedKind::Dict)).then_some(Self::Dict)
+    }
+
+    pub(crate) fn kind(&self) -> NamedKind {
         match self {
             Self::Dict => NamedKind::Dict,
             Self::Blobs(_) => NamedKind::Blobs,
+            Self::Map(_) => NamedKind::Map,
         }
     }
 
     /// The value of the header of an object of that name.
-    pub(crate) fn record(self, name: &str) -> Vec<u8> {
+    pub(crate) fn record(&self, name: &str) -> Vec<u8> {
         match self {
             Self::Dict => [&[KIND_DICT], name.as_bytes()].concat(),
             Self::Blobs(settings) => [&[KIND_BLOBS], &settings.encode()[..], name.as_bytes()].concat(),
+            Self::Map(comparator) => {
+                let comparator = comparator.name().as_bytes();
+                // No comparator's name has more than 128 bytes.
+                [&[KIND_MAP, comparator.len() as u8], comparator, name.as_bytes()].concat()
+            }
         }
     }
 
@@ -295,6 +356,15 @@ impl Settings {
                     .split_first_chunk()
                     .ok_or_else(|| corrupt("the header of a store of blobs is too short", value))?;
                 (Self::Blobs(BlobSettings::decode(settings)?), name)
+            }
+            Some((&KIND_MAP, rest)) => {
+                let (comparator, name) = rest
+                    .split_first()
+                    .and_then(|(length, rest)| rest.split_at_checked(usize::from(*length)))
+                    .ok_or_else(|| corrupt("the header of an ordered map is too short", value))?;
+                let comparator = std::str::from_utf8(comparator).ok().and_then(|name| name.parse().ok());
+                let malformed = || corrupt("the name of a comparator is malformed", value);
+                (Self::Map(comparator.ok_or_else(malformed)?), name)
             }
             _ => return Err(newer(value)),
         };
@@ -317,7 +387,7 @@ pub(crate) enum Listed {
 /// What is listed by an object's record.
 pub(crate) fn parse_listed(value: &[u8]) -> Result<Listed> {
     match value.first() {
-        Some(&(KIND_DICT | KIND_BLOBS)) => Ok(Listed::Named),
+        Some(&(KIND_DICT | KIND_BLOBS | KIND_MAP)) => Ok(Listed::Named),
         Some(&KIND_OBJECT) if value == OBJECT_RECORD => Ok(Listed::Object),
         _ => Err(newer(value)),
     }
@@ -421,7 +491,7 @@ mod tests {
 
     #[test]
     fn records_come_back() {
-        let id = ObjectId::named(NamedKind::Dict, Uuid::from_u128(u128::MAX));
+        let id = ObjectId::named(&Settings::Dict, Uuid::from_u128(u128::MAX));
         assert_eq!(id.to_string(), "00000001ffffffffffffffffffffffff");
         assert_eq!(id.partition()[..4], [0, 0, 0, 1]);
         assert_eq!(ObjectId::of_partition(&id.partition()), id);
@@ -433,8 +503,18 @@ mod tests {
         assert_eq!(parse_header_record(&Settings::Dict.record("a")).expect("a name"), "a");
         let settings = Settings::Blobs(BlobSettings::default());
         assert_eq!(Settings::parse(&settings.record("b")).expect("a header"), (settings, "b".to_owned()));
-        let blobs = ObjectId::named(NamedKind::Blobs, Uuid::from_u128(7));
+        let blobs = ObjectId::named(&Settings::Blobs(BlobSettings::default()), Uuid::from_u128(7));
         assert_eq!(parse_name_record(&name_record(blobs)).expect("a record"), blobs);
+        for comparator in ["bytes", "reverse", "integer", "float", "by length"] {
+            let comparator: Comparator = comparator.parse().expect("a name");
+            let settings = Settings::Map(comparator.clone());
+            let map = ObjectId::named(&settings, Uuid::from_u128(7));
+            assert_eq!((map.named_kind(), map.key_form()), (Some(NamedKind::Map), comparator.form()));
+            assert_eq!(parse_name_record(&name_record(map)).expect("a record"), map);
+            assert_eq!(Settings::parse(&settings.record("m")).expect("a header"), (settings, "m".to_owned()));
+        }
+        let unknown = ObjectId::from_number(u128::from(4u32 << 16 | TAG_MAP) << 96);
+        assert_eq!(unknown.named_kind(), None);
     }
 
     #[test]
@@ -442,7 +522,7 @@ mod tests {
         assert_eq!(parse_name_record(&[KIND_DICT, 1]).expect_err("short").kind(), ErrorKind::Corrupt);
         assert_eq!(parse_name_record(&[9; 17]).expect_err("newer").kind(), ErrorKind::Incompatible);
         assert_eq!(parse_header_record(&[KIND_DICT, 0xFF]).expect_err("bytes").kind(), ErrorKind::Corrupt);
-        let blobs = ObjectId::named(NamedKind::Blobs, Uuid::from_u128(7));
+        let blobs = ObjectId::named(&Settings::Blobs(BlobSettings::default()), Uuid::from_u128(7));
         let crossed = [&[KIND_DICT][..], &blobs.0.to_be_bytes()].concat();
         assert_eq!(parse_name_record(&crossed).expect_err("crossed").kind(), ErrorKind::Corrupt);
         assert_eq!(parse_header_record(&[KIND_BLOBS, 1]).expect_err("short").kind(), ErrorKind::Corrupt);
@@ -450,12 +530,15 @@ mod tests {
             parse_header_record(&[KIND_BLOBS, 9, 9, 9]).expect_err("newer").kind(),
             ErrorKind::Incompatible
         );
+        for malformed in [&[KIND_MAP][..], &[KIND_MAP, 3, b'a'], &[KIND_MAP, 0], &[KIND_MAP, 1, 0xFF]] {
+            assert_eq!(parse_header_record(malformed).expect_err("malformed").kind(), ErrorKind::Corrupt);
+        }
         assert_eq!(name_of(b"d\xFF").expect_err("bytes").kind(), ErrorKind::Corrupt);
     }
 
     #[test]
     fn every_record_lies_in_its_range() {
-        let id = ObjectId::named(NamedKind::Dict, Uuid::from_u128(7));
+        let id = ObjectId::named(&Settings::Dict, Uuid::from_u128(7));
         for listing in [Listing::Names, Listing::Objects, Listing::Reaps] {
             assert!(listing.range().contains(Key::new(CATALOGUE, &listing.object_key(id))));
         }

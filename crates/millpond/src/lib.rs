@@ -43,6 +43,7 @@ mod home;
 mod layout;
 mod location;
 mod maker;
+mod map;
 mod metrics;
 mod named;
 mod namespace;
@@ -68,6 +69,9 @@ pub use container_type::ContainerType;
 pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueReader, ValueWriter};
 pub use home::home;
 pub use layout::ObjectId;
+pub use map::{
+    Comparator, KeyFunction, KeyOrder, MapBatch, MapEntry, MapIter, MapRange, MapSeeker, OrderedMap,
+};
 pub use metrics::{Histogram, Metrics, Operations};
 pub use millpond_core::{
     Backup, Durability, Epoch, Error, ErrorKind, Label, LastScrub, PoolSpace, Progress, Result, Silent,

@@ -10,17 +10,20 @@
 
 use std::{
     fmt,
+    ops::Bound,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use millpond_core::{
-    At, Commit, Epoch, Error, ErrorKind, Extent, Key, Op, Outcome, Precondition, Record, Result, View, Write,
+    At, Commit, Cursor, Direction, Epoch, Error, ErrorKind, Extent, Key, KeyRange, Op, Outcome, Precondition,
+    Record, Result, View, Write,
 };
 
 use crate::{
     container::Container,
     layout::{self, COUNT, HEADER, NamedKind, ObjectId, Partition},
+    map::{KeyOrder, UserKey},
     transaction::Transaction,
     value::{self, Applied, CONFLICT_RETRIES, MOVED_RETRIES},
 };
@@ -31,6 +34,8 @@ pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) kind: NamedKind,
     pub(crate) partition: Partition,
+    /// How its keys lie in sort keys.
+    pub(crate) order: KeyOrder,
     /// The version of the header, as last seen.
     header: AtomicU64,
     /// In a transaction, the change of it as of which the header was last seen; else zero.
@@ -54,9 +59,15 @@ impl Named {
             name: name.to_owned(),
             kind,
             partition: id.partition(),
+            order: KeyOrder::default(),
             header: AtomicU64::new(version.0),
             alive: AtomicU64::default(),
         }
+    }
+
+    /// The same, whose keys are in that order.
+    pub(crate) fn ordered(self, order: KeyOrder) -> Self {
+        Self { order, ..self }
     }
 
     /// The same object, as a transaction sees and changes it.
@@ -77,6 +88,7 @@ impl Named {
             name: self.name.clone(),
             kind: self.kind,
             partition: self.partition,
+            order: self.order.clone(),
             header: AtomicU64::new(self.header.load(Ordering::Acquire)),
             alive: AtomicU64::default(),
         })
@@ -84,6 +96,38 @@ impl Named {
 
     pub(crate) fn key<'a>(&'a self, sort: &'a [u8]) -> Key<'a> {
         Key::new(&self.partition, sort)
+    }
+
+    /// The sort key of the entry of a key.
+    ///
+    /// # Errors
+    /// `KeyTooLong`; what the order says of the key.
+    pub(crate) fn sort_key(&self, key: &[u8]) -> Result<Vec<u8>> {
+        let mut sort = Vec::with_capacity(key.len() + 1);
+        self.put_sort_key(key, &mut sort)?;
+        Ok(sort)
+    }
+
+    /// Appends the sort key of the entry of a key; nothing where that fails.
+    pub(crate) fn put_sort_key(&self, key: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let length = out.len();
+        layout::put_entry_key(out, b"");
+        self.order.encode(key, out).inspect_err(|_| out.truncate(length))
+    }
+
+    /// The sort key where a range of keys begins or ends: of bytes, of any length.
+    pub(crate) fn bound_key(&self, key: &[u8]) -> Result<Vec<u8>> {
+        if !self.order.is_plain() {
+            return self.sort_key(key);
+        }
+        let mut sort = Vec::with_capacity(key.len() + 1);
+        layout::put_entry_key(&mut sort, key);
+        Ok(sort)
+    }
+
+    /// The user's key in a sort key.
+    pub(crate) fn user_key<'a>(&self, sort: &'a [u8]) -> UserKey<'a> {
+        self.order.form().decode(layout::user_key(sort))
     }
 
     pub(crate) fn deletion<'a>(&'a self, sort: &'a [u8]) -> Write<'a> {
@@ -212,14 +256,14 @@ impl Named {
             match value::load(segments, &record) {
                 Ok(value) => return Ok(Some((value, record.version))),
                 Err(error) if error.kind() == ErrorKind::EpochGone => moved = Some(error),
-                Err(error) => return Err(self.about(layout::user_key(sort), error)),
+                Err(error) => return Err(self.about(&self.user_key(sort), error)),
             }
             match self.record(sort)? {
                 Some(again) => record = again,
                 None => return Ok(None),
             }
         }
-        Err(self.about(layout::user_key(sort), moved.unwrap_or_else(|| self.contended("read", b""))))
+        Err(self.about(&self.user_key(sort), moved.unwrap_or_else(|| self.contended("read", b""))))
     }
 
     /// The value of a record of a view. Its bytes may have moved since the record was read: then the
@@ -235,10 +279,41 @@ impl Named {
                         None => return Ok(None),
                     }
                 }
-                Err(error) => return Err(self.about(layout::user_key(sort), error)),
+                Err(error) => return Err(self.about(&self.user_key(sort), error)),
             }
         }
         Ok(None)
+    }
+
+    /// The entries between two sort keys of a view.
+    pub(crate) fn scan(
+        &self,
+        view: &dyn View,
+        (start, end): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+        direction: Direction,
+    ) -> Result<Box<dyn Cursor>> {
+        let range = KeyRange {
+            partition: &self.partition,
+            start: start.as_ref().map(Vec::as_slice),
+            end: end.as_ref().map(Vec::as_slice),
+        };
+        view.scan(range, direction)
+    }
+
+    /// The entries behind a sort key, in a direction.
+    pub(crate) fn scan_behind(
+        &self,
+        view: &dyn View,
+        sort: &[u8],
+        direction: Direction,
+    ) -> Result<Box<dyn Cursor>> {
+        let here = Bound::Excluded(sort);
+        let entries = layout::entries(&self.partition);
+        let range = match direction {
+            Direction::Forward => KeyRange { start: here, ..entries },
+            Direction::Backward => KeyRange { end: here, ..entries },
+        };
+        view.scan(range, direction)
     }
 
     /// How many entries there are: exact, and as quick for millions as for none.
@@ -257,7 +332,7 @@ impl Named {
     /// An entry's key, as people read it: that of a blob is a hash.
     fn shown(&self, key: &[u8]) -> String {
         match self.kind {
-            NamedKind::Dict => format!("\"{}\"", key.escape_ascii()),
+            NamedKind::Dict | NamedKind::Map => self.order.form().shown(key),
             NamedKind::Blobs => layout::hex(key),
         }
     }
@@ -282,7 +357,7 @@ impl Named {
             _ => error,
         };
         let what = match self.kind {
-            NamedKind::Dict => "the value of ",
+            NamedKind::Dict | NamedKind::Map => "the value of ",
             NamedKind::Blobs => "the blob ",
         };
         error.context(format_args!("can't read {what}{} in {self}", self.shown(key)))
@@ -292,7 +367,6 @@ impl Named {
 /// `the dictionary "planets" of file:///…/kvstore`.
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.kind.described().trim_start_matches("a ");
-        write!(f, "the {what} {:?} of {}", self.name, self.container)
+        write!(f, "the {} {:?} of {}", self.kind.noun(), self.name, self.container)
     }
 }

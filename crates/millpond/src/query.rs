@@ -91,6 +91,8 @@ pub struct ContainerQuery {
     pub objects: u64,
     /// How many stores of blobs it holds.
     pub blob_stores: u64,
+    /// How many ordered maps it has.
+    pub maps: u64,
     /// The last scrub that was finished, if any was.
     pub last_scrub: Option<LastScrub>,
     /// Sizes and counts of its storage.

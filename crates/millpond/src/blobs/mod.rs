@@ -360,7 +360,7 @@ impl Container {
     /// # Errors
     /// `AlreadyExists` when there is an object of that name.
     pub fn create_blobs(&self, name: &str, settings: BlobSettings) -> Result<Blobs> {
-        let named = crate::catalog::create(self, layout::Settings::Blobs(settings), name)?;
+        let named = crate::catalog::create(self, &layout::Settings::Blobs(settings), name)?;
         Ok(Blobs::new(named, settings))
     }
 

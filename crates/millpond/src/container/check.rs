@@ -208,19 +208,19 @@ impl Check<'_> {
         }
         // What one of the two says of the object, the other one said too.
         let said = found.iter().find_map(|(_, _, said)| match said {
-            Some(Ok((settings, _))) if Some(settings.kind()) == id.named_kind() => Some(*settings),
+            Some(Ok((settings, _))) if Some(settings.kind()) == id.named_kind() => Some(settings.clone()),
             _ => None,
         });
-        let settings = said.or((id.named_kind() == Some(NamedKind::Dict)).then_some(Settings::Dict));
+        let settings = said.or_else(|| Settings::of(*id));
         for (key, what, said) in found {
             let wrong = match said {
-                Some(Ok((said, found))) if found == *name && Some(said) == settings => continue,
+                Some(Ok((said, found))) if found == *name && Some(&said) == settings.as_ref() => continue,
                 Some(Ok((_, found))) => format!("{what} says {found:?}, or another kind of object"),
                 Some(Err(error)) => format!("{what} is malformed: {error}"),
                 None => format!("{what} is missing"),
             };
             self.damage(&place, wrong);
-            if let Some(settings) = settings {
+            if let Some(settings) = &settings {
                 self.restore(still_named, catalog::put(key, &settings.record(name)))?;
             }
         }
@@ -239,7 +239,7 @@ impl Check<'_> {
             raw = raw.saturating_add(raw_size);
             stored = stored.saturating_add(size);
             let Err(error) = verify_entry(cursor.record()) else { continue };
-            let what = format!("{}: {error}", entry_shown(id, layout::user_key(cursor.key())));
+            let what = format!("{}: {error}", entry_shown(id, &id.user_key(cursor.key())));
             if error.kind() == ErrorKind::DataLoss {
                 self.report.markers.push(Damage::new(place, what));
             } else if self.report.damages.len() < before + DAMAGES_LISTED_MAX {
@@ -294,7 +294,7 @@ impl Check<'_> {
         }
         let name = format!("lost+found-{id}");
         if let Some(settings) = self.settings_of(id, header.as_ref())?
-            && catalog::link(self.container, &name, id, settings)?.is_some()
+            && catalog::link(self.container, &name, id, &settings)?.is_some()
         {
             self.report.relinked.push(name.clone());
         }
@@ -308,9 +308,7 @@ impl Check<'_> {
         }
         let listed = self.get(CATALOGUE_PLACE, Key::new(CATALOGUE, &Listing::Objects.object_key(id)))?;
         let listed = listed.flatten().and_then(|listed| Settings::parse(&listed.value).ok());
-        Ok(listed
-            .map(|(settings, _)| settings)
-            .or((id.named_kind() == Some(NamedKind::Dict)).then_some(Settings::Dict)))
+        Ok(listed.map(|(settings, _)| settings).or_else(|| Settings::of(id)))
     }
 
     /// Makes a change of a repair, unless the dictionary was destroyed or repaired meanwhile.
@@ -358,6 +356,7 @@ impl Check<'_> {
 fn place_of(id: ObjectId, name: &str) -> String {
     match id.named_kind() {
         Some(NamedKind::Blobs) => format!("blobs {name:?}"),
+        Some(NamedKind::Map) => format!("map {name:?}"),
         _ => format!("dict {name:?}"),
     }
 }
@@ -365,6 +364,6 @@ fn place_of(id: ObjectId, name: &str) -> String {
 fn entry_shown(id: ObjectId, key: &[u8]) -> String {
     match id.named_kind() {
         Some(NamedKind::Blobs) => format!("the blob {}", layout::hex(key)),
-        _ => format!("the entry \"{}\"", key.escape_ascii()),
+        _ => format!("the entry {}", id.key_form().shown(key)),
     }
 }

@@ -88,10 +88,10 @@ impl<'a> Naming<'a> {
                     Some((id, key)) if named.object.is_none() => {
                         named.object = Some(id.to_string());
                         named.dict = self.dict(id);
-                        named.last_key = Some(shown(&key));
+                        named.last_key = Some(shown(id, &key));
                     }
                     // The bound between two blocks may be a part of a key.
-                    Some((_, key)) => named.last_key = Some(shown(&key)),
+                    Some((id, key)) => named.last_key = Some(shown(id, &key)),
                     None if named.key.is_some() => named.last_key = Some("the end".to_owned()),
                     None => {}
                 }
@@ -106,7 +106,7 @@ impl<'a> Naming<'a> {
         if let Some((id, key)) = decode(key) {
             damage.object = Some(id.to_string());
             damage.dict = self.dict(id);
-            damage.key = Some(shown(&key));
+            damage.key = Some(shown(id, &key));
         }
     }
 
@@ -116,10 +116,10 @@ impl<'a> Naming<'a> {
     }
 }
 
-fn shown(key: &UserKey<'_>) -> String {
+fn shown(id: ObjectId, key: &UserKey<'_>) -> String {
     match key {
         UserKey::Object => "(header)".to_owned(),
-        UserKey::Entry(key) => format!("\"{}\"", key.escape_ascii()),
+        UserKey::Entry(key) => id.key_form().shown(key),
         UserKey::Record(record) => match &record.records {
             Some(records) => format!("{}/{}[{}..{}]", record.dkey, record.akey, records.start, records.end),
             None => format!("{}/{}", record.dkey, record.akey),

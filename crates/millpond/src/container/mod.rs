@@ -210,6 +210,7 @@ impl Container {
         let dicts = catalog::count(self, NamedKind::Dict)?;
         let objects = object::count(self)?;
         let blob_stores = catalog::count(self, NamedKind::Blobs)?;
+        let maps = catalog::count(self, NamedKind::Map)?;
         let entry = self.entry()?;
         Ok(ContainerQuery {
             label: entry.label.as_ref().map(Label::to_string),
@@ -223,6 +224,7 @@ impl Container {
             dicts,
             objects,
             blob_stores,
+            maps,
             last_scrub: entry.last_scrub,
             statistics: self.inner.store.statistics()?,
             properties: self.properties_of(&entry)?,
@@ -261,7 +263,7 @@ impl Container {
     /// # Errors
     /// `AlreadyExists` when there is one of that name.
     pub fn create_dict(&self, name: &str) -> Result<Dict> {
-        catalog::create(self, Settings::Dict, name).map(Dict::new)
+        catalog::create(self, &Settings::Dict, name).map(Dict::new)
     }
 
     /// Opens a dictionary, or creates it where there is none.

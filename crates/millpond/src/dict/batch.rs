@@ -48,13 +48,11 @@ impl DictBatch {
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<&mut Self> {
         self.long.check("a batch")?;
         self.dict.container().check_writable()?;
-        layout::check_entry_key(key)?;
+        let (start, record) = self.add_key(key)?;
         let mut extents = Vec::new();
         if !self.dict.container().fits_inline(value.len()) {
-            self.long.append(self.dict.container().segments()?, value)?;
-            extents = self.long.finish()?;
+            extents = self.append(value).inspect_err(|_| self.bytes.truncate(start))?;
         }
-        let (start, record) = self.add_key(key);
         if extents.is_empty() {
             value::put_inline(&mut self.bytes, value);
         } else {
@@ -70,16 +68,21 @@ impl DictBatch {
     /// `Forked` in a child of the process that began the batch; `KeyTooLong`.
     pub fn delete(&mut self, key: &[u8]) -> Result<&mut Self> {
         self.long.check("a batch")?;
-        layout::check_entry_key(key)?;
-        let (start, record) = self.add_key(key);
+        let (start, record) = self.add_key(key)?;
         self.changes.push(Change { start, record, end: record, extents: Vec::new() });
         Ok(self)
     }
 
-    fn add_key(&mut self, key: &[u8]) -> (usize, usize) {
+    fn append(&mut self, value: &[u8]) -> Result<Vec<Extent>> {
+        self.long.append(self.dict.container().segments()?, value)?;
+        self.long.finish()
+    }
+
+    /// Where the sort key of a change begins and ends.
+    fn add_key(&mut self, key: &[u8]) -> Result<(usize, usize)> {
         let start = self.bytes.len();
-        layout::put_entry_key(&mut self.bytes, key);
-        (start, self.bytes.len())
+        self.dict.inner.put_sort_key(key, &mut self.bytes)?;
+        Ok((start, self.bytes.len()))
     }
 
     /// How many changes it holds.

@@ -1,11 +1,15 @@
 //! Walking over the entries of a dictionary.
 
 use bytes::Bytes;
-use millpond_core::{Cursor, Direction, Key, KeyRange, Record, Result, View};
+use millpond_core::{Cursor, Direction, Key, Record, Result, View};
 
-use super::{Dict, range::DictRange};
+use super::{
+    Dict,
+    range::{DictRange, SortBounds},
+};
 use crate::{
     layout::{self, COUNT},
+    map::UserKey,
     value::{self, Stored},
 };
 
@@ -26,20 +30,23 @@ pub struct DictIter {
 
 impl DictIter {
     pub(super) fn new(dict: Dict, range: &DictRange) -> Result<Self> {
-        let view = dict.inner.view()?;
         let direction = if range.reverse { Direction::Backward } else { Direction::Forward };
-        let cursor = match range.bounds() {
+        Self::between(dict, range.bounds(), direction, range.is_all())
+    }
+
+    /// The entries between two sort keys, or none.
+    pub(crate) fn between(
+        dict: Dict,
+        bounds: Option<SortBounds>,
+        direction: Direction,
+        is_all: bool,
+    ) -> Result<Self> {
+        let view = dict.inner.view()?;
+        let cursor = match bounds {
             None => None,
-            Some((start, end)) => {
-                let range = KeyRange {
-                    partition: &dict.inner.partition,
-                    start: start.as_ref().map(Vec::as_slice),
-                    end: end.as_ref().map(Vec::as_slice),
-                };
-                Some(view.scan(range, direction)?)
-            }
+            Some((start, end)) => Some(dict.inner.scan(&*view, (&start, &end), direction)?),
         };
-        Ok(Self { dict, view, cursor, is_all: range.is_all(), seen: 0 })
+        Ok(Self { dict, view, cursor, is_all, seen: 0 })
     }
 
     /// The next entry; its value is read when it is asked for.
@@ -111,10 +118,15 @@ impl<'a> DictEntry<'a> {
         layout::user_key(self.cursor.key())
     }
 
+    /// Its key, whatever the order of the keys.
+    pub(crate) fn user_key(&self) -> UserKey<'a> {
+        self.dict.inner.user_key(self.cursor.key())
+    }
+
     /// The length of its value in bytes, without reading it.
     pub fn value_length(&self) -> Result<u64> {
         let stored = Stored::parse(self.cursor.record());
-        Ok(stored.map_err(|error| self.dict.inner.about(self.key(), error))?.length())
+        Ok(stored.map_err(|error| self.dict.inner.about(&self.user_key(), error))?.length())
     }
 
     /// Its value, without a copy, if it lies beside its key; a longer one is read by
@@ -123,7 +135,7 @@ impl<'a> DictEntry<'a> {
         match Stored::parse(self.cursor.record()) {
             Ok(Stored::Inline(value)) => Ok(Some(value)),
             Ok(_) => Ok(None),
-            Err(error) => Err(self.dict.inner.about(self.key(), error)),
+            Err(error) => Err(self.dict.inner.about(&self.user_key(), error)),
         }
     }
 
@@ -132,7 +144,7 @@ impl<'a> DictEntry<'a> {
         let segments = self.dict.container().segments()?;
         match value::load_ref(segments, self.cursor.record()) {
             Err(error) if error.kind() == millpond_core::ErrorKind::EpochGone => self.value_again(error),
-            other => other.map_err(|error| self.dict.inner.about(self.key(), error)),
+            other => other.map_err(|error| self.dict.inner.about(&self.user_key(), error)),
         }
     }
 
@@ -144,6 +156,6 @@ impl<'a> DictEntry<'a> {
             Some(record) => self.dict.inner.load_in(self.view, sort, Record { ..record })?,
             None => None,
         };
-        value.ok_or_else(|| self.dict.inner.about(self.key(), gone))
+        value.ok_or_else(|| self.dict.inner.about(&self.user_key(), gone))
     }
 }

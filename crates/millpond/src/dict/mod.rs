@@ -9,8 +9,9 @@ mod writer;
 use std::{fmt, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use millpond_core::{Direction, Epoch, KeyRange, Precondition, Record, RecordRef, Result};
+use millpond_core::{Direction, Epoch, Error, ErrorKind, KeyRange, Precondition, Record, RecordRef, Result};
 
+pub(crate) use self::range::{SortBounds, not_empty};
 pub use self::{
     batch::DictBatch,
     iter::{DictEntry, DictIter, DictKeys},
@@ -36,7 +37,7 @@ const CLEAR_KEYS_MAX: usize = 100_000;
 /// that name.
 #[derive(Clone)]
 pub struct Dict {
-    inner: Arc<Named>,
+    pub(crate) inner: Arc<Named>,
 }
 
 impl Dict {
@@ -68,13 +69,14 @@ impl Dict {
     /// `Corrupt` when its bytes fail their checksum; `ValueTooLong` when it doesn't fit in memory,
     /// so that it has to be streamed with [`Dict::reader`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let sort = layout::entry_key(key)?;
+        let sort = self.inner.sort_key(key)?;
         Ok(self.inner.get_versioned(&sort)?.map(|(value, _)| value))
     }
 
     /// The values of many keys, in the order of the keys, all of one consistent state.
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Bytes>>> {
-        let sorts: Vec<_> = keys.iter().map(|key| layout::entry_key(key.as_ref())).collect::<Result<_>>()?;
+        let sorts: Vec<_> =
+            keys.iter().map(|key| self.inner.sort_key(key.as_ref())).collect::<Result<_>>()?;
         let (view, records) = self.inner.records(&sorts)?;
         std::iter::zip(&sorts, records)
             .map(|(sort, record)| {
@@ -85,12 +87,12 @@ impl Dict {
 
     /// Whether there is an entry of that key.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.inner.record(&layout::entry_key(key)?)?.is_some())
+        Ok(self.inner.record(&self.inner.sort_key(key)?)?.is_some())
     }
 
     /// The length in bytes of the value of a key, without reading it.
     pub fn value_length(&self, key: &[u8]) -> Result<Option<u64>> {
-        let Some(record) = self.inner.record(&layout::entry_key(key)?)? else { return Ok(None) };
+        let Some(record) = self.inner.record(&self.inner.sort_key(key)?)? else { return Ok(None) };
         let stored = Stored::parse(reference(&record)).map_err(|error| self.inner.about(key, error))?;
         Ok(Some(stored.length()))
     }
@@ -100,7 +102,7 @@ impl Dict {
     /// # Errors
     /// `KeyTooLong`; `NoSpace` when the pool's quota or the disk is full: then nothing has changed.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let sort = layout::entry_key(key)?;
+        let sort = self.inner.sort_key(key)?;
         self.put_prepared(&sort, self.prepare(value)?)
     }
 
@@ -127,7 +129,7 @@ impl Dict {
     /// # Errors
     /// `Conflict` when other writers of that key were faster again and again.
     pub fn insert_if_absent(&self, key: &[u8], value: &[u8]) -> Result<Option<Bytes>> {
-        let sort = layout::entry_key(key)?;
+        let sort = self.inner.sort_key(key)?;
         let absent = Precondition::Unchanged { key: self.inner.key(&sort), version: Epoch::ZERO };
         let mut prepared = None;
         for _ in 0..CONFLICT_RETRIES {
@@ -151,9 +153,64 @@ impl Dict {
         Err(self.inner.contended("insert", key))
     }
 
+    /// Puts `new` in the place of `expected`, or removes the entry where `new` is none; `expected` is none
+    /// where there has to be no entry. Answers whether it was so: if not, nothing has changed.
+    ///
+    /// # Errors
+    /// `Conflict` when other writers of that key were faster again and again.
+    pub fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
+        let sort = self.inner.sort_key(key)?;
+        let mut prepared = None;
+        for _ in 0..CONFLICT_RETRIES {
+            self.inner.container.check_writable()?;
+            let found = self.inner.get_versioned(&sort)?;
+            if found.as_ref().map(|(value, _)| &value[..]) != expected {
+                return Ok(false);
+            }
+            let version = found.map_or(Epoch::ZERO, |(_, version)| version);
+            let Some(new) = new else {
+                if version == Epoch::ZERO || self.delete_version(&sort, version, &[])? {
+                    return Ok(true);
+                }
+                continue;
+            };
+            let value = match prepared.take() {
+                Some(value) => value,
+                None => self.prepare(new)?,
+            };
+            if let Err(value) = self.put_version(&sort, version, value)? {
+                prepared = Some(value);
+                continue;
+            }
+            return Ok(true);
+        }
+        Err(self.inner.contended("change", key))
+    }
+
+    /// Writes over a part of a value, from byte `offset` on, atomically. Answers whether there is a value.
+    ///
+    /// The value is read and put again: what has many GiB and changes here and there is better off in an
+    /// [`Array`](crate::Array).
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the part isn't in the value; `Conflict` when other writers of that key were faster
+    /// again and again.
+    pub fn update_in_place(&self, key: &[u8], offset: u64, bytes: &[u8]) -> Result<bool> {
+        let sort = self.inner.sort_key(key)?;
+        for _ in 0..CONFLICT_RETRIES {
+            self.inner.container.check_writable()?;
+            let Some((value, version)) = self.inner.get_versioned(&sort)? else { return Ok(false) };
+            let value = spliced(&value, offset, bytes)?;
+            if self.put_version(&sort, version, self.prepare(&value)?)?.is_ok() {
+                return Ok(true);
+            }
+        }
+        Err(self.inner.contended("change", key))
+    }
+
     /// Removes an entry; answers whether there was one.
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        let sort = layout::entry_key(key)?;
+        let sort = self.inner.sort_key(key)?;
         match self.inner.commit(&[], &[self.inner.deletion(&sort)])? {
             Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
             Applied::Conflict => Err(self.inner.contended("delete", key)),
@@ -166,7 +223,7 @@ impl Dict {
     /// # Errors
     /// `Conflict` when other writers of that key were faster again and again.
     pub fn take(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let sort = layout::entry_key(key)?;
+        let sort = self.inner.sort_key(key)?;
         for _ in 0..CONFLICT_RETRIES {
             self.inner.container.check_writable()?;
             let Some((value, version)) = self.inner.get_versioned(&sort)? else { return Ok(None) };
@@ -183,10 +240,15 @@ impl Dict {
     /// # Errors
     /// `Conflict` when others were faster again and again.
     pub fn take_last(&self) -> Result<Option<(Bytes, Bytes)>> {
+        self.take_end(Direction::Backward)
+    }
+
+    /// Removes the first entry in a direction of the sort keys and answers it.
+    pub(crate) fn take_end(&self, direction: Direction) -> Result<Option<(Bytes, Bytes)>> {
         for _ in 0..CONFLICT_RETRIES {
             self.inner.container.check_writable()?;
             let view = self.inner.view()?;
-            let mut cursor = view.scan(layout::entries(&self.inner.partition), Direction::Backward)?;
+            let mut cursor = view.scan(layout::entries(&self.inner.partition), direction)?;
             if !cursor.advance()? {
                 return Ok(None);
             }
@@ -194,17 +256,30 @@ impl Dict {
             let record = owned(cursor.record());
             let version = record.version;
             let Some(value) = self.inner.load_in(&*view, &sort, record)? else { continue };
-            // Also not one that came behind it meanwhile: it is the last one when it is taken.
+            // Also not one that came beyond it meanwhile: it is at the end when it is taken.
             let entries = layout::entries(&self.inner.partition);
-            let behind = Precondition::RangeUnchanged {
-                range: KeyRange { start: Bound::Excluded(&sort), ..entries },
-                since: view.epoch(),
+            let range = match direction {
+                Direction::Forward => KeyRange { end: Bound::Excluded(&sort), ..entries },
+                Direction::Backward => KeyRange { start: Bound::Excluded(&sort), ..entries },
             };
-            if self.delete_version(&sort, version, &[behind])? {
-                return Ok(Some((Bytes::copy_from_slice(layout::user_key(&sort)), value)));
+            let beyond = Precondition::RangeUnchanged { range, since: view.epoch() };
+            if self.delete_version(&sort, version, &[beyond])? {
+                return Ok(Some((Bytes::copy_from_slice(&self.inner.user_key(&sort)), value)));
             }
         }
-        Err(self.inner.contended("take the last entry, after", b""))
+        Err(self.inner.contended("take the entry at the end, after", b""))
+    }
+
+    /// How many entries lie between two sort keys.
+    pub(crate) fn count_between(&self, bounds: Option<SortBounds>) -> Result<u64> {
+        let view = self.inner.view()?;
+        let Some((start, end)) = bounds else { return Ok(0) };
+        let mut cursor = self.inner.scan(&*view, (&start, &end), Direction::Forward)?;
+        let mut count = 0;
+        while cursor.advance()? {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// How many entries there are: exact, and as quick for millions as for none.
@@ -260,11 +335,11 @@ impl Dict {
     /// `KeyTooLong`.
     pub fn writer(&self, key: &[u8]) -> Result<ValueWriter> {
         self.inner.container.check_writable()?;
-        Ok(ValueWriter::new(self.clone(), layout::entry_key(key)?))
+        Ok(ValueWriter::new(self.clone(), self.inner.sort_key(key)?))
     }
 
     /// Makes a value ready to be committed.
-    fn prepare(&self, value: &[u8]) -> Result<Prepared> {
+    pub(crate) fn prepare(&self, value: &[u8]) -> Result<Prepared> {
         self.inner.container.check_writable()?;
         Prepared::new(&self.inner.container, value)
     }
@@ -275,7 +350,25 @@ impl Dict {
         value.long.settle(&applied);
         match applied? {
             Applied::Done(existed) => Ok(existed.first().copied().unwrap_or(false)),
-            Applied::Conflict => Err(self.inner.contended("put", layout::user_key(sort))),
+            Applied::Conflict => Err(self.inner.contended("put", &self.inner.user_key(sort))),
+        }
+    }
+
+    /// Sets the value of an entry that is as it was in a version, or absent in [`Epoch::ZERO`]; answers the value
+    /// where it isn't.
+    pub(crate) fn put_version(
+        &self,
+        sort: &[u8],
+        version: Epoch,
+        value: Prepared,
+    ) -> Result<Result<(), Prepared>> {
+        let same = Precondition::Unchanged { key: self.inner.key(sort), version };
+        match self.inner.commit(&[same], &[self.inner.insertion(sort, &value.record, &value.extents)]) {
+            Ok(Applied::Conflict) => Ok(Err(value)),
+            applied => {
+                value.long.settle(&applied);
+                applied.map(|_| Ok(()))
+            }
         }
     }
 
@@ -302,11 +395,34 @@ pub(crate) fn verify_entry(record: RecordRef<'_>) -> Result<()> {
     Stored::parse(record).map(drop)
 }
 
+/// A value with some bytes of it replaced.
+///
+/// # Errors
+/// `InvalidArgument` when they aren't all in it.
+pub(crate) fn spliced(value: &[u8], offset: u64, bytes: &[u8]) -> Result<Vec<u8>> {
+    let part = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(bytes.len())?));
+    match part.filter(|part| part.end <= value.len()) {
+        Some(part) => {
+            let mut value = value.to_vec();
+            value[part].copy_from_slice(bytes);
+            Ok(value)
+        }
+        None => {
+            let message = format!(
+                "{} bytes from byte {offset} on aren't all in a value of {} bytes: put a longer one",
+                bytes.len(),
+                value.len()
+            );
+            Err(Error::new(ErrorKind::InvalidArgument, message))
+        }
+    }
+}
+
 fn reference(record: &Record) -> RecordRef<'_> {
     RecordRef { version: record.version, value: &record.value, extents: &record.extents }
 }
 
-fn owned(record: RecordRef<'_>) -> Record {
+pub(crate) fn owned(record: RecordRef<'_>) -> Record {
     Record {
         version: record.version,
         value: Bytes::copy_from_slice(record.value),

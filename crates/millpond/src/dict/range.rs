@@ -24,7 +24,7 @@ pub struct DictRange {
 }
 
 /// Bounds of sort keys: the start, and the end.
-type SortBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+pub(crate) type SortBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 impl Default for DictRange {
     fn default() -> Self {
@@ -73,16 +73,20 @@ impl DictRange {
                 end = Bound::Excluded(behind);
             }
         }
-        let empty = match (&start, &end) {
-            (Bound::Included(start), Bound::Included(end)) => start > end,
-            (
-                Bound::Included(start) | Bound::Excluded(start),
-                Bound::Included(end) | Bound::Excluded(end),
-            ) => start >= end,
-            _ => false,
-        };
-        (!empty).then_some((start, end))
+        not_empty((start, end))
     }
+}
+
+/// The bounds, if anything is between them.
+pub(crate) fn not_empty((start, end): SortBounds) -> Option<SortBounds> {
+    let empty = match (&start, &end) {
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+            start >= end
+        }
+        _ => false,
+    };
+    (!empty).then_some((start, end))
 }
 
 fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {

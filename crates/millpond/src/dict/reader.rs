@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use millpond_core::Result;
 
 use super::Dict;
-use crate::{layout, value::ContentReader};
+use crate::value::ContentReader;
 
 /// Reads a value, from any place in it, in bounded memory.
 ///
@@ -18,7 +18,7 @@ pub struct ValueReader {
 
 impl ValueReader {
     pub(super) fn new(dict: &Dict, key: &[u8]) -> Result<Option<Self>> {
-        let sort = layout::entry_key(key)?;
+        let sort = dict.inner.sort_key(key)?;
         let view = dict.inner.view()?;
         let Some(record) = view.get(dict.inner.key(&sort))? else { return Ok(None) };
         let content = ContentReader::new(&dict.inner, view, sort, &record)

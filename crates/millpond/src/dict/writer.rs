@@ -6,7 +6,6 @@ use millpond_core::{Error, ErrorKind, Result};
 
 use super::Dict;
 use crate::{
-    layout,
     maker::Maker,
     value::{self, LongValues, Prepared, io_error},
 };
@@ -51,8 +50,8 @@ impl ValueWriter {
     pub fn commit(self) -> Result<bool> {
         self.maker.check("a writer of a value")?;
         let Self { dict, sort, short, long, length, failed, .. } = self;
-        let key = layout::user_key(&sort);
         if failed {
+            let key = dict.inner.user_key(&sort);
             let message =
                 format!("the value of \"{}\" can't be committed: writing it failed", key.escape_ascii());
             return Err(Error::new(ErrorKind::InvalidArgument, message));

@@ -3,6 +3,8 @@
 //! Every data model's keys are told apart here. What a model keeps beside its users' keys (counters,
 //! records of the catalogue) is its own business, and no difference.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use millpond_core::{Epoch, Key, View};
 
@@ -31,7 +33,7 @@ pub(crate) enum UserKey<'a> {
     /// The object itself: there while it lives.
     Object,
     /// An entry of a dictionary, or a blob.
-    Entry(&'a [u8]),
+    Entry(Cow<'a, [u8]>),
     /// A record of an object of dkeys and akeys.
     Record(RecordKey),
 }
@@ -47,7 +49,7 @@ pub(crate) fn decode(key: &[u8]) -> Option<(ObjectId, UserKey<'_>)> {
         return Some((id, UserKey::Object));
     }
     match id.named_kind() {
-        Some(_) => layout::is_entry(sort).then(|| (id, UserKey::Entry(layout::user_key(sort)))),
+        Some(_) => layout::is_entry(sort).then(|| (id, UserKey::Entry(id.user_key(sort).into_cow()))),
         None => object::key_of_record(id, sort).map(|record| (id, UserKey::Record(record))),
     }
 }

@@ -42,6 +42,8 @@ pub enum DifferentObject {
     Dict(Arc<str>),
     /// The store of blobs of this name; its keys are the hashes.
     Blobs(Arc<str>),
+    /// An ordered map, by its name.
+    Map(Arc<str>),
     /// An object without a name.
     Object(ObjectId),
 }
@@ -205,7 +207,7 @@ impl Diff {
         let Some((id, key)) = decode(&changed.key) else { return Ok(None) };
         let key = match key {
             UserKey::Object => None,
-            UserKey::Entry(key) => Some(DifferentKey::Entry(key.to_vec())),
+            UserKey::Entry(key) => Some(DifferentKey::Entry(key.into_owned())),
             // It changes with the extents that come and go.
             UserKey::Record(record) if record.is_header && change == DifferenceKind::Changed => {
                 return Ok(None);
@@ -231,6 +233,7 @@ impl Diff {
         let object = match (id.named_kind(), name) {
             (Some(NamedKind::Dict), Some(name)) => DifferentObject::Dict(name.into()),
             (Some(NamedKind::Blobs), Some(name)) => DifferentObject::Blobs(name.into()),
+            (Some(NamedKind::Map), Some(name)) => DifferentObject::Map(name.into()),
             _ => DifferentObject::Object(id),
         };
         self.object = Some((id, object.clone()));
@@ -259,7 +262,7 @@ impl fmt::Debug for Diff {
 impl fmt::Display for DifferentObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dict(name) | Self::Blobs(name) => f.write_str(name),
+            Self::Dict(name) | Self::Blobs(name) | Self::Map(name) => f.write_str(name),
             Self::Object(id) => id.fmt(f),
         }
     }

@@ -29,7 +29,7 @@ use millpond_core::{At, Durability, Epoch, Error, ErrorKind, Result};
 
 pub(crate) use self::retry::run;
 use self::{scope::TransactionScope, state::State};
-use crate::{container::Container, dict::Dict};
+use crate::{container::Container, dict::Dict, map::OrderedMap};
 
 /// How a transaction works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,11 @@ impl Transaction {
     /// Opens a dictionary in the transaction. See [`Container::dict`].
     pub fn dict(&self, name: &str) -> Result<Dict> {
         self.container.dict(name)
+    }
+
+    /// Opens an ordered map in the transaction. See [`Container::map`].
+    pub fn map(&self, name: &str) -> Result<OrderedMap> {
+        self.container.map(name)
     }
 
     /// The epoch of the state that it reads.

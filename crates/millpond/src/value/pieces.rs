@@ -6,7 +6,7 @@ use bytes::Bytes;
 use millpond_core::{ErrorKind, Extent, Record, Result, View};
 
 use super::MOVED_RETRIES;
-use crate::{layout, named::Named};
+use crate::named::Named;
 
 /// The bytes of a value as they are stored, from any place on.
 pub(crate) enum StoredBytes {
@@ -44,7 +44,7 @@ impl LongBytes {
                         self.pieces = Pieces::new(&record.extents);
                     }
                 }
-                Err(error) => return Err(self.named.about(layout::user_key(&self.sort), error)),
+                Err(error) => return Err(self.named.about(&self.named.user_key(&self.sort), error)),
             }
         }
         Ok(0)

@@ -7,7 +7,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Key, Record, RecordRef, Result};
 
 use crate::{
     container::Container,
-    layout::{self, NamedKind, ObjectId},
+    layout::{NamedKind, ObjectId},
     object::{ObjectKey, RecordKey},
     value::{Stored, load},
 };
@@ -47,6 +47,8 @@ pub struct Change {
     pub(super) kind: ChangeKind,
     /// The sort key; empty for one that concerns the dictionary as a whole.
     pub(super) sort: Bytes,
+    /// The user's key in it.
+    pub(super) key: Bytes,
     /// Of an object, which akey it is, and which records of it.
     pub(super) akey: Option<RecordKey>,
     /// What was put.
@@ -62,6 +64,11 @@ impl Change {
     /// The name of the store of blobs, whose keys are the hashes; otherwise as [`Change::dict`].
     pub fn blobs(&self) -> Option<&str> {
         self.name_of(NamedKind::Blobs)
+    }
+
+    /// The name of the ordered map; otherwise as [`Change::dict`].
+    pub fn map(&self) -> Option<&str> {
+        self.name_of(NamedKind::Map)
     }
 
     fn name_of(&self, kind: NamedKind) -> Option<&str> {
@@ -102,7 +109,7 @@ impl Change {
     /// The key in a dictionary; none where the dictionary as a whole was created or destroyed, and of
     /// other objects.
     pub fn key(&self) -> Option<&[u8]> {
-        (!self.sort.is_empty() && self.akey.is_none()).then(|| layout::user_key(&self.sort))
+        (!self.sort.is_empty() && self.akey.is_none()).then_some(&self.key[..])
     }
 
     /// The length in bytes of the value that was put, without reading it.
@@ -132,7 +139,7 @@ impl Change {
             _ => Err(gone.context(format_args!(
                 "the value that commit {} put under \"{}\" was replaced or deleted since, and its space given back",
                 record.version,
-                layout::user_key(&self.sort).escape_ascii()
+                self.key.escape_ascii()
             ))),
         }
     }

@@ -12,6 +12,7 @@ use super::{Change, ChangeKind, WatchOptions, change::record};
 use crate::{
     container::Container,
     layout::{self, CATALOGUE, Listing, ObjectId},
+    map::UserKey,
     object,
 };
 
@@ -115,6 +116,7 @@ impl Decoder {
             name,
             kind,
             sort: Bytes::new(),
+            key: Bytes::new(),
             akey: None,
             record: None,
         }
@@ -141,7 +143,16 @@ impl Decoder {
             IndexKind::Adjust(_) => return Ok(None),
         };
         let container = self.container.clone();
-        Ok(Some(Change { container, object, name: None, kind, sort, akey: Some(akey), record }))
+        Ok(Some(Change {
+            container,
+            object,
+            name: None,
+            kind,
+            sort,
+            key: Bytes::new(),
+            akey: Some(akey),
+            record,
+        }))
     }
 
     fn of_named(
@@ -164,7 +175,12 @@ impl Decoder {
             IndexKind::Delete => (ChangeKind::Delete, None),
             IndexKind::Adjust(_) => return Ok(None),
         };
-        Ok(Some(Change { container: self.container.clone(), object, name, kind, sort, akey: None, record }))
+        let key = match object.user_key(&sort) {
+            UserKey::Bytes(key) => sort.slice_ref(key),
+            UserKey::Number(key) => Bytes::copy_from_slice(&key),
+        };
+        let container = self.container.clone();
+        Ok(Some(Change { container, object, name, kind, sort, key, akey: None, record }))
     }
 
     /// The name of an object: the one it had when the watch met it.

@@ -18,6 +18,7 @@ mod dict_model;
 mod dict_threads;
 mod forks;
 mod formats;
+mod map;
 mod namespace;
 mod object;
 mod pool;

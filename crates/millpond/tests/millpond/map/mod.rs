@@ -1,0 +1,5 @@
+//! Ordered maps.
+
+mod comparators;
+mod model;
+mod threads;
