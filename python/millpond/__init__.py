@@ -20,6 +20,7 @@ What is put is durable when the call returns, and other processes see it at once
 from collections.abc import MutableMapping
 
 from . import errors
+from ._comparators import register_comparator
 from ._info import (
     Backup,
     BlobMeta,
@@ -55,10 +56,13 @@ from ._millpond import (
     DictRange,
     Difference,
     DiffIterator,
+    MapRange,
+    MapSeeker,
     Object,
     ObjectExtents,
     ObjectIds,
     ObjectKeys,
+    OrderedMap,
     Pool,
     Transaction,
     format_size,
@@ -67,7 +71,7 @@ from ._millpond import (
     version,
 )
 from ._streams import ValueReader, ValueWriter
-from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Maps, Properties, Snapshots
 from ._watch import Commit, Watch
 from .errors import (
     AlreadyExistsError,
@@ -144,6 +148,9 @@ __all__ = [
     "LaggedError",
     "LastScrub",
     "LockTimeoutError",
+    "MapRange",
+    "MapSeeker",
+    "Maps",
     "Metrics",
     "Migrated",
     "NoSpaceError",
@@ -154,6 +161,7 @@ __all__ = [
     "ObjectIds",
     "ObjectKeys",
     "Operations",
+    "OrderedMap",
     "Optimized",
     "PermissionDeniedError",
     "PoisonedError",
@@ -177,8 +185,10 @@ __all__ = [
     "format_size",
     "home",
     "parse_size",
+    "register_comparator",
     "version",
 ]
 
-# The native class has all of a mutable mapping's methods; this says so to isinstance().
+# The native classes have all of a mutable mapping's methods; this says so to isinstance().
 MutableMapping.register(Dict)
+MutableMapping.register(OrderedMap)

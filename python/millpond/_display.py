@@ -11,9 +11,9 @@ from .errors import Error
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._millpond import Container, Dict, Pool
+    from ._millpond import Container, Dict, OrderedMap, Pool
 
-__all__ = ["container_html", "dict_html", "pool_html"]
+__all__ = ["container_html", "dict_html", "map_html", "pool_html"]
 
 
 def pool_html(pool: Pool) -> str:
@@ -63,6 +63,18 @@ def dict_html(mapping: Dict) -> str:
     except Error as error:
         rows.append(("state", error))
     return _table(f"Dict {mapping.name}", rows)
+
+
+def map_html(mapping: OrderedMap) -> str:
+    rows: list[tuple[str, object]] = [
+        ("container", mapping.container.url),
+        ("order", mapping.comparator),
+    ]
+    try:
+        rows.append(("keys", f"{len(mapping):,}"))
+    except Error as error:
+        rows.append(("state", error))
+    return _table(f"OrderedMap {mapping.name}", rows)
 
 
 def _table(title: str, rows: Iterable[tuple[str, object]]) -> str:

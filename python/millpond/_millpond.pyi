@@ -27,7 +27,7 @@ from ._info import (
     Validated,
 )
 from ._streams import BinaryReader, BinaryWriter, ValueReader, ValueWriter
-from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Properties, Snapshots
+from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Maps, Properties, Snapshots
 from ._watch import Watch
 
 __all__ = [
@@ -47,6 +47,8 @@ __all__ = [
     "FolderContents",
     "FolderIds",
     "FolderObjects",
+    "MapRange",
+    "MapSeeker",
     "NativeCommit",
     "NativeFolder",
     "NativeReader",
@@ -56,11 +58,14 @@ __all__ = [
     "ObjectExtents",
     "ObjectIds",
     "ObjectKeys",
+    "OrderedMap",
     "Pool",
     "Transaction",
+    "ValueView",
     "format_size",
     "home",
     "parse_size",
+    "register_comparator",
     "run_cli",
     "version",
 ]
@@ -68,6 +73,8 @@ __all__ = [
 _Key: TypeAlias = str | Buffer
 _K = TypeVar("_K", bound=str | Buffer)
 _ObjectKey: TypeAlias = str | Buffer | int
+_MapKey: TypeAlias = str | Buffer | int | float
+_M = TypeVar("_M", bound=str | Buffer | int | float)
 _A = TypeVar("_A", bound=str | Buffer | int)
 _B = TypeVar("_B", bound=str | Buffer | int)
 _Records: TypeAlias = tuple[int, int] | range
@@ -86,6 +93,9 @@ def home() -> Path:
 
     It is ``MILLPOND_HOME``, else ``$XDG_DATA_HOME/millpond``, else ``~/.local/share/millpond``.
     """
+
+def register_comparator(name: str, key: Callable[[bytes], Buffer], /) -> None:
+    """Registers an order in this process: what :func:`millpond.register_comparator` calls."""
 
 def parse_size(text: int | str, /) -> int:
     """The number of bytes that a size such as "1GiB", "10 MB" or "4096" stands for.
@@ -353,6 +363,50 @@ class Container:
     @property
     def durability(self) -> Literal["sync", "async"]:
         """When a change through this handle counts as done."""
+
+    def map(self, name: str, comparator: str | None = None) -> OrderedMap:
+        """An ordered map of the container.
+
+        Args:
+            name: Its name.
+            comparator: The order that it has to have; any, by default.
+
+        Raises:
+            NotFoundError: If there is none of that name, or its order isn't registered in this process.
+            ComparatorMismatchError: If its keys are in another order.
+        """
+
+    def create_map(self, name: str, comparator: str = "bytes") -> OrderedMap:
+        """Creates an ordered map.
+
+        Args:
+            name: 1 to 512 bytes in UTF-8.
+            comparator: The order of its keys, for ever: ``"bytes"``, ``"reverse"``, ``"integer"``
+                (keys are ints from -2**63 to 2**63 - 1), ``"float"`` (keys are floats), or the name of one that
+                :func:`register_comparator` was given.
+
+        Raises:
+            AlreadyExistsError: If there is an object of that name.
+            NotFoundError: If no such order is registered in this process.
+        """
+
+    def open_or_create_map(self, name: str, comparator: str = "bytes") -> OrderedMap:
+        """The ordered map of that name, created if there is none.
+
+        Raises:
+            ComparatorMismatchError: If there is one whose keys are in another order.
+        """
+
+    def destroy_map(self, name: str) -> None:
+        """Destroys an ordered map, with all that it holds.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    @property
+    def maps(self) -> Maps:
+        """The container's ordered maps, as a mapping of names."""
 
     def blobs(self, name: str = "blobs") -> Blobs:
         """A store of blobs of the container.
@@ -735,6 +789,7 @@ class Container:
     def __reduce__(self) -> tuple[builtins.object, tuple[str, bool, str]]: ...
     def _repr_html_(self) -> str: ...
     def _dict_names(self) -> list[str]: ...
+    def _map_names(self) -> list[str]: ...
     def _properties(self) -> builtins.dict[str, str]: ...
     def _set_property(self, name: str, value: str) -> None: ...
     def _attributes(self) -> builtins.dict[str, str]: ...
@@ -836,10 +891,10 @@ class Dict(MutableMapping[bytes, bytes]):
     def clear(self) -> None:
         """Removes everything."""
 
-    def keys(self) -> DictKeys:
+    def keys(self) -> DictKeys[bytes]:
         """The keys, in order: a live view, with the operations of a set."""
 
-    def items(self) -> DictItems:
+    def items(self) -> DictItems[bytes]:
         """The entries, in the order of their keys: a live view."""
 
     def values(self) -> DictValues:
@@ -921,6 +976,341 @@ class DictIterator(Iterator[_Yield], Generic[_Yield]):
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> _Yield: ...
+
+@final
+class OrderedMap(MutableMapping[Any, bytes]):
+    """A persistent map whose keys are in an order of its own.
+
+    Under the orders ``"integer"`` and ``"float"`` keys are ints and floats; else they are bytes-like, up to 1,024
+    bytes, and a str stands for its UTF-8. Values are bytes-like, of any length. What is put is visible to other
+    threads and processes when the call returns, and as durable as the container promises.
+
+    ::
+
+        readings = container.create_map("readings", "integer")
+        readings[1700000000] = b"21.5"
+        for time, value in readings.range(1700000000, 1700003600).items():
+            print(time, value)
+    """
+
+    @property
+    def name(self) -> str:
+        """The map's name in its container."""
+
+    @property
+    def container(self) -> Container:
+        """The container that it is in."""
+
+    @property
+    def comparator(self) -> str:
+        """The name of the order of its keys."""
+
+    @overload
+    def get(self, key: _MapKey, default: None = None, /) -> bytes | None: ...
+    @overload
+    def get(self, key: _MapKey, default: _T, /) -> bytes | _T:
+        """The value of a key, or the default."""
+
+    def get_view(self, key: _MapKey, /) -> memoryview | None:
+        """The value of a key as a memoryview, without a copy; None if there is none.
+
+        It shows the value as it is now, for as long as anybody has it, whatever becomes of the entry. NumPy
+        takes it as it is: ``numpy.frombuffer(map.get_view(key), dtype="f8")``.
+        """
+
+    def value_length(self, key: _MapKey, /) -> int:
+        """Bytes in the value of a key, without reading it.
+
+        Raises:
+            KeyNotFound: If there is no such key.
+        """
+
+    def put(self, key: _MapKey, value: Buffer, /) -> bool:
+        """Sets the value of a key; answers whether the key existed."""
+
+    def discard(self, key: _MapKey, /) -> bool:
+        """Removes a key if it is there; answers whether it was."""
+
+    @overload
+    def pop(self, key: _MapKey, /) -> bytes: ...
+    @overload
+    def pop(self, key: _MapKey, default: _T, /) -> bytes | _T:
+        """Removes a key and answers its value, in one step; the default, if given, when it isn't there.
+
+        Raises:
+            KeyNotFound: If there is no such key and no default.
+        """
+
+    def popitem(self, last: bool = True) -> tuple[Any, bytes]:
+        """Removes the last entry, or the first one, and answers it, in one step.
+
+        Of several callers at once, each gets another entry.
+
+        Raises:
+            KeyNotFound: If the map is empty.
+        """
+
+    def setdefault(self, key: _MapKey, default: Buffer, /) -> bytes:
+        """The value of a key, which is set to the default first if it isn't there, in one step."""
+
+    def compare_and_swap(self, key: _MapKey, expected: Buffer | None, new: Buffer | None, /) -> bool:
+        """Puts a value in the place of another one, if it is still that; answers whether it was.
+
+        Args:
+            key: The key.
+            expected: What has to be there; None for nothing.
+            new: What is to be there; None removes the entry.
+
+        Raises:
+            ConflictError: If other writers of that key were faster again and again.
+        """
+
+    def update_in_place(self, key: _MapKey, offset: int, data: Buffer, /) -> None:
+        """Writes over a part of a value, in one step.
+
+        Args:
+            key: The key.
+            offset: The byte of the value where it begins.
+            data: What to write: all of it has to be inside the value.
+
+        Raises:
+            KeyNotFound: If there is no such key.
+            InvalidArgumentError: If it goes past the value's end.
+        """
+
+    def bput(self, entries: Mapping[_M, Buffer] | Iterable[tuple[_MapKey, Buffer]], /) -> None:
+        """Sets many keys in one atomic commit.
+
+        Args:
+            entries: A mapping, or pairs of key and value; of equal keys, the last one wins.
+        """
+
+    def apply(
+        self, changes: Mapping[_M, Buffer | None] | Iterable[tuple[_MapKey, Buffer | None]], /
+    ) -> None:
+        """Sets many keys and removes others in one atomic commit.
+
+        Args:
+            changes: A mapping, or pairs of key and value; a value of None removes the key.
+        """
+
+    def bget(self, keys: Iterable[_M], /) -> dict[_M, bytes | None]:
+        """The values of many keys, as of one moment; None where there is no such key.
+
+        Args:
+            keys: The keys. A dict is filled in place, whatever its values were, and returned;
+                anything else makes a new one.
+        """
+
+    def dump(self) -> dict[Any, bytes]:
+        """Everything, as a plain dict in the map's order, as of one moment."""
+
+    def update(  # type: ignore[override]
+        self,
+        other: Mapping[_M, Buffer] | Iterable[tuple[_MapKey, Buffer]] = (),
+        /,
+        **keywords: Buffer,
+    ) -> None:
+        """Sets many keys in one atomic commit, as :meth:`bput` does."""
+
+    def clear(self) -> None:
+        """Removes everything."""
+
+    def keys(self) -> DictKeys[Any]:
+        """The keys, in order: a live view, with the operations of a set."""
+
+    def items(self) -> DictItems[Any]:
+        """The entries, in the order of their keys: a live view."""
+
+    def values(self) -> DictValues:
+        """The values, in the order of their keys: a live view."""
+
+    def first(self) -> tuple[Any, bytes] | None:
+        """The first entry; None where there is none."""
+
+    def last(self) -> tuple[Any, bytes] | None:
+        """The last entry; None where there is none."""
+
+    def range(
+        self, start: _MapKey | None = None, stop: _MapKey | None = None, *, reverse: bool = False
+    ) -> MapRange:
+        """The keys from a start, up to but without a stop.
+
+        Args:
+            start: The first key, in the map's order.
+            stop: The key to stop before.
+            reverse: From the last key to the first.
+        """
+
+    def above(self, key: _MapKey, /) -> MapRange:
+        """The keys behind a key."""
+
+    def equal_above(self, key: _MapKey, /) -> MapRange:
+        """A key, and those behind it."""
+
+    def below(self, key: _MapKey, /) -> MapRange:
+        """The keys before a key."""
+
+    def equal_below(self, key: _MapKey, /) -> MapRange:
+        """A key, and those before it."""
+
+    def between(self, start: _MapKey, end: _MapKey, /) -> MapRange:
+        """The keys behind one and before another. Where the one isn't before the other, there are none."""
+
+    def seeker(self) -> MapSeeker:
+        """An iterator that seeks, steps both ways and writes."""
+
+    def reader(self, key: _MapKey, /) -> ValueReader:
+        """The value of a key as a binary file, read in bounded memory.
+
+        Raises:
+            KeyNotFound: If there is no such key.
+        """
+
+    def writer(self, key: _MapKey, /) -> ValueWriter:
+        """A binary file that becomes the value of a key when it is committed, written in bounded memory."""
+
+    def __getitem__(self, key: _MapKey, /) -> bytes: ...
+    def __setitem__(self, key: _MapKey, value: Buffer, /) -> None: ...
+    def __delitem__(self, key: _MapKey, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __iter__(self) -> DictIterator[Any]: ...
+    def __reversed__(self) -> DictIterator[Any]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ior__(self, other: Mapping[_M, Buffer] | Iterable[tuple[_MapKey, Buffer]], /) -> Self: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    def __reduce__(self) -> tuple[object, tuple[str, str, bool, str]]: ...
+    def _repr_html_(self) -> str: ...
+
+@final
+class MapRange:
+    """A range of a map's keys, in one direction.
+
+    It holds nothing: each iteration, and each count, reads the entries as they are when it begins.
+    """
+
+    def keys(self) -> DictIterator[Any]:
+        """Iterates over the keys."""
+
+    def values(self) -> DictIterator[bytes]:
+        """Iterates over the values."""
+
+    def items(self) -> DictIterator[tuple[Any, bytes]]:
+        """Iterates over the entries, as pairs."""
+
+    def count(self) -> int:
+        """How many entries it has now."""
+
+    def reversed(self) -> MapRange:
+        """The same keys, the other way round."""
+
+    def __iter__(self) -> DictIterator[Any]: ...
+    def __reversed__(self) -> DictIterator[Any]: ...
+
+@final
+class MapSeeker:
+    """Walks over an ordered map from any key, in either direction, and changes values on the way.
+
+    A seek shows the map as it is then, and steps from there on show that same state, but for what the seeker
+    commits. A seek or a step that finds nothing answers False, and the seeker stays where it is. What was
+    written and not committed is forgotten when it moves::
+
+        seeker = readings.seeker()
+        if seeker.seek_lower(1700000000):
+            print("the last one before", seeker.key, seeker.value)
+    """
+
+    def seek(self, key: _MapKey, /) -> bool:
+        """Goes to a key."""
+
+    def seek_lower(self, key: _MapKey, /) -> bool:
+        """Goes to the last key before a key."""
+
+    def seek_lower_eq(self, key: _MapKey, /) -> bool:
+        """Goes to a key, or to the last one before it."""
+
+    def seek_higher(self, key: _MapKey, /) -> bool:
+        """Goes to the first key behind a key."""
+
+    def seek_higher_eq(self, key: _MapKey, /) -> bool:
+        """Goes to a key, or to the first one behind it."""
+
+    def to_first(self) -> bool:
+        """Goes to the first key."""
+
+    def to_last(self) -> bool:
+        """Goes to the last key."""
+
+    def to_next(self) -> bool:
+        """Goes to the next key.
+
+        Raises:
+            InvalidArgumentError: If it stands on none.
+        """
+
+    def to_prev(self) -> bool:
+        """Goes to the key before.
+
+        Raises:
+            InvalidArgumentError: If it stands on none.
+        """
+
+    @property
+    def key(self) -> Any:
+        """The key that it stands on; None if it stands on none."""
+
+    @property
+    def value(self) -> bytes:
+        """The value that it stands on, without what isn't committed.
+
+        Raises:
+            InvalidArgumentError: If it stands on none.
+        """
+
+    def read_range(self, offset: int, count: int, /) -> bytes:
+        """Bytes of the value: fewer where it ends before.
+
+        Args:
+            offset: The byte of the value where they begin.
+            count: How many, at most.
+        """
+
+    def write_range(self, offset: int, data: Buffer, /) -> None:
+        """Writes over bytes of the value, once it is committed.
+
+        Args:
+            offset: The byte of the value where they begin.
+            data: What to write: all of it has to be inside the value.
+
+        Raises:
+            InvalidArgumentError: If it goes past the value's end.
+        """
+
+    def commit(self) -> None:
+        """Makes what was written the value, in one step.
+
+        Raises:
+            ConflictError: If the entry was changed since the seeker got there: seek to it again.
+        """
+
+    def abort(self) -> None:
+        """Forgets what was written and not committed."""
+
+@final
+class ValueView:
+    """What a memoryview of a value keeps alive: its bytes, which never change."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
 class NativeFolder:
@@ -1302,6 +1692,10 @@ class Difference:
         """The name of the store of blobs, if it is one's."""
 
     @property
+    def map(self) -> str | None:
+        """The name of the ordered map, if it is one's."""
+
+    @property
     def object(self) -> str | None:
         """The id of the object in hexadecimal digits, if it has no name."""
 
@@ -1358,6 +1752,16 @@ class Transaction:
 
         Args:
             dict: Its name, or a handle of it.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+
+    def map(self, map: str | OrderedMap, /) -> OrderedMap:
+        """An ordered map as the transaction sees and changes it.
+
+        Args:
+            map: Its name, or a handle of it.
 
         Raises:
             NotFoundError: If there is none of that name.
@@ -1736,6 +2140,10 @@ class Change:
     @property
     def blobs(self) -> str | None:
         """The name of the store of blobs, whose keys are the hashes."""
+
+    @property
+    def map(self) -> str | None:
+        """The name of the ordered map."""
 
     @property
     def object(self) -> str:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ._millpond import Array, Blobs, Container, Dict, Object, Pool
+from ._millpond import Array, Blobs, Container, Dict, Object, OrderedMap, Pool
 
-__all__ = ["open_array", "open_blobs", "open_container", "open_dict", "open_object", "open_pool"]
+__all__ = [
+    "open_array",
+    "open_blobs",
+    "open_container",
+    "open_dict",
+    "open_map",
+    "open_object",
+    "open_pool",
+]
 
 
 def open_pool(url: str) -> Pool:
@@ -19,6 +27,10 @@ def open_container(url: str, read_only: bool, durability: Literal["sync", "async
 
 def open_dict(url: str, name: str, read_only: bool, durability: Literal["sync", "async"]) -> Dict:
     return open_container(url, read_only, durability).dict(name)
+
+
+def open_map(url: str, name: str, read_only: bool, durability: Literal["sync", "async"]) -> OrderedMap:
+    return open_container(url, read_only, durability).map(name)
 
 
 def open_object(url: str, id: str, read_only: bool, durability: Literal["sync", "async"]) -> Object:

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from .errors import InvalidArgumentError, KeyNotFound, NotFoundError
 
 if TYPE_CHECKING:
     from ._info import Snapshot
-    from ._millpond import Container, Dict
+    from ._millpond import Container, Dict, OrderedMap
 
-__all__ = ["Attributes", "DictItems", "DictKeys", "DictValues", "Dicts", "Properties", "Snapshots"]
+__all__ = ["Attributes", "DictItems", "DictKeys", "DictValues", "Dicts", "Maps", "Properties", "Snapshots"]
+
+_KeyT = TypeVar("_KeyT")
 
 
-class DictKeys(KeysView[bytes]):
-    """The keys of a dictionary, in order: a live view, with the operations of a set."""
+class DictKeys(KeysView[_KeyT]):
+    """The keys of a dictionary or a map, in order: a live view, with the operations of a set."""
 
-    _mapping: Dict
+    _mapping: Dict | OrderedMap
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._mapping)
+    def __iter__(self) -> Iterator[_KeyT]:
+        return cast("Iterator[_KeyT]", iter(self._mapping))
 
-    def __reversed__(self) -> Iterator[bytes]:
-        return reversed(self._mapping)
+    def __reversed__(self) -> Iterator[_KeyT]:
+        return cast("Iterator[_KeyT]", reversed(self._mapping))
 
     def __repr__(self) -> str:
         return f"<keys of {self._mapping!r}>"
 
 
-class DictItems(ItemsView[bytes, bytes]):
-    """The entries of a dictionary as pairs, in the order of their keys: a live view."""
+class DictItems(ItemsView[_KeyT, bytes]):
+    """The entries of a dictionary or a map as pairs, in the order of their keys: a live view."""
 
-    _mapping: Dict
+    _mapping: Dict | OrderedMap
 
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._mapping.range().items()
+    def __iter__(self) -> Iterator[tuple[_KeyT, bytes]]:
+        return cast("Iterator[tuple[_KeyT, bytes]]", self._mapping.range().items())
 
-    def __reversed__(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._mapping.range(reverse=True).items()
+    def __reversed__(self) -> Iterator[tuple[_KeyT, bytes]]:
+        return cast("Iterator[tuple[_KeyT, bytes]]", self._mapping.range(reverse=True).items())
 
     def __contains__(self, item: object) -> bool:
         if not (isinstance(item, tuple) and len(item) == 2):
@@ -51,9 +53,9 @@ class DictItems(ItemsView[bytes, bytes]):
 
 
 class DictValues(ValuesView[bytes]):
-    """The values of a dictionary, in the order of their keys: a live view."""
+    """The values of a dictionary or a map, in the order of their keys: a live view."""
 
-    _mapping: Dict
+    _mapping: Dict | OrderedMap
 
     def __iter__(self) -> Iterator[bytes]:
         return self._mapping.range().values()
@@ -97,6 +99,36 @@ class Dicts(Mapping[str, "Dict"]):
 
     def __repr__(self) -> str:
         return f"<dictionaries of {self._container.url}: {', '.join(self) or 'none'}>"
+
+
+class Maps(Mapping[str, "OrderedMap"]):
+    """The ordered maps of a container by name. Deleting one destroys it, with all that it holds."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    def __getitem__(self, name: str) -> OrderedMap:
+        if name not in self:
+            raise KeyNotFound(name, f"the ordered maps of {self._container.url}")
+        return self._container.map(name)
+
+    def __delitem__(self, name: str) -> None:
+        try:
+            self._container.destroy_map(name)
+        except NotFoundError:
+            raise KeyNotFound(name, f"the ordered maps of {self._container.url}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._container._map_names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._container._map_names())
+
+    def __len__(self) -> int:
+        return len(self._container._map_names())
+
+    def __repr__(self) -> str:
+        return f"<ordered maps of {self._container.url}: {', '.join(self) or 'none'}>"
 
 
 class Snapshots(Mapping[str, "Snapshot"]):

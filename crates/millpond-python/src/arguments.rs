@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use millpond::Durability;
+use millpond::{Comparator, Durability};
 use pyo3::{
     Borrowed,
     buffer::PyBuffer,
@@ -45,6 +45,58 @@ impl Key<'_> {
     /// The key, on its own.
     pub fn into_vec(self) -> Vec<u8> {
         self.0.into_owned()
+    }
+}
+
+/// How Python gives the keys of a map, and gets them back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    /// As `bytes`.
+    Bytes,
+    /// As `int`.
+    Integer,
+    /// As `float`.
+    Float,
+}
+
+impl KeyType {
+    pub fn of(comparator: &Comparator) -> Self {
+        match comparator {
+            Comparator::Integer => Self::Integer,
+            Comparator::Float => Self::Float,
+            _ => Self::Bytes,
+        }
+    }
+
+    /// A key of this type.
+    pub fn extract<'a>(self, object: &'a Bound<'_, PyAny>) -> PyResult<Key<'a>> {
+        let what = match self {
+            Self::Bytes => return object.extract(),
+            Self::Integer => match object.extract::<i64>() {
+                Ok(number) => return Ok(Key(Cow::Owned(number.to_le_bytes().to_vec()))),
+                Err(_) if object.is_instance_of::<PyInt>() => {
+                    let message = format!("a key of this map is from -2**63 to 2**63 - 1, not {object}");
+                    return Err(PyValueError::new_err(message));
+                }
+                Err(_) => "an int",
+            },
+            Self::Float => match object.extract::<f64>() {
+                // Python takes both zeros for equal.
+                Ok(number) => return Ok(Key(Cow::Owned((number + 0.0).to_le_bytes().to_vec()))),
+                Err(_) => "a float",
+            },
+        };
+        let given = type_name(object.as_borrowed());
+        Err(PyTypeError::new_err(format!("a key of this map is {what}, not {given}")))
+    }
+
+    /// The key as Python gets it.
+    pub fn to_python<'py>(self, py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match (self, <[u8; 8]>::try_from(key)) {
+            (Self::Integer, Ok(bytes)) => i64::from_le_bytes(bytes).into_pyobject(py)?.into_any(),
+            (Self::Float, Ok(bytes)) => f64::from_le_bytes(bytes).into_pyobject(py)?.into_any(),
+            _ => PyBytes::new(py, key).into_any(),
+        })
     }
 }
 

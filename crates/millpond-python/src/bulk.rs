@@ -1,24 +1,75 @@
 //! Many entries at once: one pass over what Python gives, one call of the store.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use millpond::{DictBatch, DictIter};
 use pyo3::{
     prelude::*,
-    types::{PyBytes, PyDict, PyMapping},
+    types::{PyDict, PyMapping},
 };
 
 use crate::{
-    arguments::{Key, Value},
+    arguments::{Key, KeyType, Value},
     errors::Result,
     iterator::{Batches, Shape},
     value::to_python,
 };
 
+/// What has entries: a dictionary or a map.
+pub trait Entries: Sync {
+    /// How Python gives its keys.
+    fn keys(&self) -> KeyType {
+        KeyType::Bytes
+    }
+
+    fn put_many(&self, entries: Vec<(Key<'_>, Value<'_>)>) -> millpond::Result<()>;
+    fn batch(&self) -> DictBatch;
+    fn get_many(&self, keys: &[Key<'_>]) -> millpond::Result<Vec<Option<bytes::Bytes>>>;
+    fn iter(&self) -> millpond::Result<DictIter>;
+    fn len(&self) -> millpond::Result<u64>;
+}
+
+macro_rules! entries {
+    ($class:ty, $($keys:tt)*) => {
+        impl Entries for $class {
+            $($keys)*
+
+            fn put_many(&self, entries: Vec<(Key<'_>, Value<'_>)>) -> millpond::Result<()> {
+                <$class>::put_many(self, entries)
+            }
+
+            fn batch(&self) -> DictBatch {
+                <$class>::batch(self)
+            }
+
+            fn get_many(&self, keys: &[Key<'_>]) -> millpond::Result<Vec<Option<bytes::Bytes>>> {
+                <$class>::get_many(self, keys)
+            }
+
+            fn iter(&self) -> millpond::Result<DictIter> {
+                <$class>::iter(self)
+            }
+
+            fn len(&self) -> millpond::Result<u64> {
+                <$class>::len(self)
+            }
+        }
+    };
+}
+
+entries!(millpond::Dict,);
+entries!(
+    millpond::OrderedMap,
+    fn keys(&self) -> KeyType {
+        KeyType::of(self.comparator())
+    }
+);
+
 type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 /// Puts every entry of a mapping, or of an iterable of pairs, and then `keywords`: one commit.
 pub fn put<'py>(
-    dict: &millpond::Dict,
+    dict: &impl Entries,
     entries: &Bound<'py, PyAny>,
     keywords: Option<&Bound<'py, PyDict>>,
 ) -> Result<()> {
@@ -26,18 +77,18 @@ pub fn put<'py>(
     pairs.extend(keywords.into_iter().flatten());
     let borrowed = pairs
         .iter()
-        .map(|(key, value)| Ok((key.extract()?, value.extract()?)))
+        .map(|(key, value)| Ok((dict.keys().extract(key)?, value.extract()?)))
         .collect::<PyResult<Vec<(Key<'_>, Value<'_>)>>>()?;
     entries.py().detach(|| dict.put_many(borrowed))?;
     Ok(())
 }
 
 /// Puts the entries that have a value and deletes those that have `None`: one commit.
-pub fn apply(dict: &millpond::Dict, changes: &Bound<'_, PyAny>) -> Result<()> {
+pub fn apply(dict: &impl Entries, changes: &Bound<'_, PyAny>) -> Result<()> {
     let pairs = pairs(changes)?;
     let borrowed = pairs
         .iter()
-        .map(|(key, value)| Ok((key.extract()?, value.extract()?)))
+        .map(|(key, value)| Ok((dict.keys().extract(key)?, value.extract()?)))
         .collect::<PyResult<Vec<(Key<'_>, Option<Value<'_>>)>>>()?;
     changes.py().detach(|| {
         let mut batch = dict.batch();
@@ -54,10 +105,10 @@ pub fn apply(dict: &millpond::Dict, changes: &Bound<'_, PyAny>) -> Result<()> {
 
 /// The values of many keys, by the objects that asked for them; `None` where there is none. A
 /// `dict` is filled in place, anything else makes a new one.
-pub fn get<'py>(dict: &millpond::Dict, keys: &Bound<'py, PyAny>) -> Result<Bound<'py, PyDict>> {
+pub fn get<'py>(dict: &impl Entries, keys: &Bound<'py, PyAny>) -> Result<Bound<'py, PyDict>> {
     let py = keys.py();
     let objects = keys.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-    let borrowed = objects.iter().map(|key| key.extract()).collect::<PyResult<Vec<Key<'_>>>>()?;
+    let borrowed = objects.iter().map(|key| dict.keys().extract(key)).collect::<PyResult<Vec<Key<'_>>>>()?;
     let values = py.detach(|| dict.get_many(&borrowed))?;
     let answer = match keys.cast::<PyDict>() {
         Ok(given) => given.clone(),
@@ -70,44 +121,42 @@ pub fn get<'py>(dict: &millpond::Dict, keys: &Bound<'py, PyAny>) -> Result<Bound
 }
 
 /// Every entry, as a plain dict in the order of the keys.
-pub fn dump<'py>(dict: &millpond::Dict, py: Python<'py>) -> Result<Bound<'py, PyDict>> {
+pub fn dump<'py>(dict: &impl Entries, py: Python<'py>) -> Result<Bound<'py, PyDict>> {
     let answer = PyDict::new(py);
     let mut batches = py.detach(|| dict.iter().map(|iter| Batches::new(iter, Shape::Items)))?;
     while let Some((key, value)) = batches.next(py)? {
-        answer.set_item(PyBytes::new(py, key), to_python(py, value)?)?;
+        answer.set_item(dict.keys().to_python(py, key)?, to_python(py, value)?)?;
     }
     Ok(answer)
 }
 
 /// Whether a mapping holds the same entries: what `==` answers, `NotImplemented` of anything else.
 ///
-/// The other side's keys are sorted, and then both are walked in order, so that the dictionary's
-/// entries are read once and only as far as they agree.
-pub fn equal<'py>(dict: &millpond::Dict, other: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
+/// Entries are read once, and only as far as they agree.
+pub fn equal<'py>(dict: &impl Entries, other: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
     let py = other.py();
     let answer = |equal: bool| Ok(pyo3::types::PyBool::new(py, equal).to_owned().into_any());
     if other.cast::<PyMapping>().is_err() {
         return Ok(py.NotImplemented().into_bound(py));
     }
-    let mut expected = BTreeMap::new();
+    let mut expected = HashMap::new();
     for (key, value) in pairs(other)? {
-        let Ok(bytes) = key.extract::<Key<'_>>() else { return answer(false) };
+        let Ok(bytes) = dict.keys().extract(&key) else { return answer(false) };
         expected.insert(bytes.into_vec(), value);
     }
     if py.detach(|| dict.len())? != expected.len() as u64 {
         return answer(false);
     }
     let mut batches = py.detach(|| dict.iter().map(|iter| Batches::new(iter, Shape::Items)))?;
-    let mut expected = expected.into_iter();
     while let Some((key, value)) = batches.next(py)? {
-        let Some((expected_key, expected_value)) = expected.next() else { return answer(false) };
-        let same = key == expected_key
-            && expected_value.extract::<Value<'_>>().is_ok_and(|expected| expected.as_ref() == value);
+        let same = expected.remove(key).is_some_and(|expected| {
+            expected.extract::<Value<'_>>().is_ok_and(|expected| expected.as_ref() == value)
+        });
         if !same {
             return answer(false);
         }
     }
-    answer(expected.next().is_none())
+    answer(expected.is_empty())
 }
 
 /// The pairs of a mapping or of an iterable, held.

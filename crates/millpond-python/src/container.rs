@@ -13,6 +13,7 @@ use crate::{
     dict::Dict,
     errors::Result,
     handle::Handle,
+    map::OrderedMap,
     object::Object,
     object_lists::ObjectIds,
     package,
@@ -140,6 +141,48 @@ impl Container {
     /// Destroys a dictionary, with all that it holds.
     fn destroy_dict(&self, py: Python<'_>, name: &str) -> Result<()> {
         Ok(py.detach(|| self.inner.destroy_dict(name))?)
+    }
+
+    /// An ordered map of the container.
+    #[pyo3(signature = (name, comparator=None))]
+    fn map(&self, py: Python<'_>, name: &str, comparator: Option<&str>) -> Result<OrderedMap> {
+        let map = match comparator {
+            Some(comparator) => {
+                let comparator = comparator.parse()?;
+                py.detach(|| self.inner.map_under(name, &comparator))?
+            }
+            None => py.detach(|| self.inner.map(name))?,
+        };
+        Ok(OrderedMap::new(map))
+    }
+
+    /// Creates an ordered map.
+    #[pyo3(signature = (name, comparator="bytes"))]
+    fn create_map(&self, py: Python<'_>, name: &str, comparator: &str) -> Result<OrderedMap> {
+        let comparator = comparator.parse()?;
+        Ok(OrderedMap::new(py.detach(|| self.inner.create_map(name, &comparator))?))
+    }
+
+    /// The ordered map of that name, created if there is none.
+    #[pyo3(signature = (name, comparator="bytes"))]
+    fn open_or_create_map(&self, py: Python<'_>, name: &str, comparator: &str) -> Result<OrderedMap> {
+        let comparator = comparator.parse()?;
+        Ok(OrderedMap::new(py.detach(|| self.inner.open_or_create_map(name, &comparator))?))
+    }
+
+    /// Destroys an ordered map, with all that it holds.
+    fn destroy_map(&self, py: Python<'_>, name: &str) -> Result<()> {
+        Ok(py.detach(|| self.inner.destroy_map(name))?)
+    }
+
+    /// The container's ordered maps, as a mapping of names.
+    #[getter]
+    fn maps<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        package::views(slf.py())?.getattr("Maps")?.call1((slf,))
+    }
+
+    fn _map_names(&self, py: Python<'_>) -> Result<Vec<String>> {
+        Ok(py.detach(|| self.inner.maps())?)
     }
 
     /// A store of blobs of the container.

@@ -39,7 +39,7 @@ impl Dict {
 }
 
 /// What `pop` answers of a missing key, if anything.
-struct Fallback<'py>(Option<Bound<'py, PyAny>>);
+pub struct Fallback<'py>(pub Option<Bound<'py, PyAny>>);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Fallback<'py> {
     type Error = PyErr;
@@ -165,29 +165,29 @@ impl Dict {
     /// Sets many keys in one atomic commit.
     #[pyo3(signature = (entries, /))]
     fn bput(&self, entries: &Bound<'_, PyAny>) -> Result<()> {
-        bulk::put(&self.inner, entries, None)
+        bulk::put(&*self.inner, entries, None)
     }
 
     /// Sets many keys and removes others in one atomic commit.
     #[pyo3(signature = (changes, /))]
     fn apply(&self, changes: &Bound<'_, PyAny>) -> Result<()> {
-        bulk::apply(&self.inner, changes)
+        bulk::apply(&*self.inner, changes)
     }
 
     /// The values of many keys, as of one moment; None where there is no such key.
     #[pyo3(signature = (keys, /))]
     fn bget<'py>(&self, keys: &Bound<'py, PyAny>) -> Result<Bound<'py, PyDict>> {
-        bulk::get(&self.inner, keys)
+        bulk::get(&*self.inner, keys)
     }
 
     /// Everything, as a plain dict, as of one moment.
     fn dump<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyDict>> {
-        bulk::dump(&self.inner, py)
+        bulk::dump(&*self.inner, py)
     }
 
     /// Everything, as a plain dict, as of one moment.
     fn copy<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyDict>> {
-        bulk::dump(&self.inner, py)
+        bulk::dump(&*self.inner, py)
     }
 
     /// Sets many keys in one atomic commit, as :meth:`bput` does.
@@ -199,13 +199,13 @@ impl Dict {
         keywords: Option<&Bound<'_, PyDict>>,
     ) -> Result<()> {
         match other {
-            Some(other) => bulk::put(&self.inner, other, keywords),
-            None => bulk::put(&self.inner, &PyTuple::empty(py), keywords),
+            Some(other) => bulk::put(&*self.inner, other, keywords),
+            None => bulk::put(&*self.inner, &PyTuple::empty(py), keywords),
         }
     }
 
     fn __ior__(&self, other: &Bound<'_, PyAny>) -> Result<()> {
-        bulk::put(&self.inner, other, None)
+        bulk::put(&*self.inner, other, None)
     }
 
     /// Removes everything.
@@ -222,7 +222,7 @@ impl Dict {
     }
 
     fn __eq__<'py>(&self, other: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
-        bulk::equal(&self.inner, other)
+        bulk::equal(&*self.inner, other)
     }
 
     // ---- in order

@@ -12,9 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use millpond::{DictIter, Error};
-use pyo3::{prelude::*, sync::MutexExt, types::PyBytes};
+use pyo3::{prelude::*, sync::MutexExt};
 
 use crate::{
+    arguments::KeyType,
     errors::Result,
     handle::{Maker, Owned},
     value::to_python,
@@ -35,18 +36,19 @@ pub enum Shape {
     Items,
 }
 
-/// Iterates over a dictionary in the order of its keys, as it was when the iteration began.
+/// Iterates over a dictionary or a map in the order of its keys, as it was when the iteration began.
 #[pyclass(frozen, module = "millpond")]
 pub struct DictIterator {
     batches: Mutex<Batches>,
     shape: Shape,
+    keys: KeyType,
     maker: Maker,
 }
 
 impl DictIterator {
-    pub fn new(iter: DictIter, shape: Shape) -> Self {
+    pub fn new(iter: DictIter, shape: Shape, keys: KeyType) -> Self {
         let batches = Mutex::new(Batches::new(iter, shape));
-        Self { batches, shape, maker: Maker::of(WHAT) }
+        Self { batches, shape, keys, maker: Maker::of(WHAT) }
     }
 
     fn lock(&self, py: Python<'_>) -> Result<MutexGuard<'_, Batches>> {
@@ -72,9 +74,11 @@ impl DictIterator {
         let mut batches = self.lock(py)?;
         let Some((key, value)) = batches.next(py)? else { return Ok(None) };
         Ok(Some(match self.shape {
-            Shape::Keys => PyBytes::new(py, key).into_any(),
+            Shape::Keys => self.keys.to_python(py, key)?,
             Shape::Values => to_python(py, value)?.into_any(),
-            Shape::Items => (PyBytes::new(py, key), to_python(py, value)?).into_pyobject(py)?.into_any(),
+            Shape::Items => {
+                (self.keys.to_python(py, key)?, to_python(py, value)?).into_pyobject(py)?.into_any()
+            }
         }))
     }
 }

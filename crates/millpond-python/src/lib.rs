@@ -23,6 +23,9 @@ mod folder_objects;
 mod folder_source;
 mod handle;
 mod iterator;
+mod map;
+mod map_range;
+mod map_seeker;
 mod object;
 mod object_lists;
 mod package;
@@ -37,6 +40,7 @@ mod snapshot;
 mod told;
 mod transaction;
 mod value;
+mod view;
 mod watch;
 mod writer;
 
@@ -56,6 +60,9 @@ mod native {
         folder::NativeFolder,
         folder_objects::{FolderContents, FolderIds, FolderObjects},
         iterator::DictIterator,
+        map::{OrderedMap, register_comparator},
+        map_range::MapRange,
+        map_seeker::MapSeeker,
         object::Object,
         object_lists::{ObjectExtents, ObjectIds, ObjectKeys},
         pool::Pool,
@@ -64,6 +71,7 @@ mod native {
         sizes::{format_size, home, parse_size, version},
         snapshot::{DiffIterator, Difference},
         transaction::Transaction,
+        view::ValueView,
         watch::{Change, NativeCommit, NativeWatch},
         writer::NativeWriter,
     };

@@ -5,7 +5,7 @@ use std::ops::Bound as KeyBound;
 use pyo3::prelude::*;
 
 use crate::{
-    arguments::Key,
+    arguments::{Key, KeyType},
     errors::Result,
     handle::Handle,
     iterator::{DictIterator, Shape},
@@ -52,7 +52,7 @@ impl DictRange {
 
     pub fn iterate(&self, py: Python<'_>, shape: Shape) -> Result<DictIterator> {
         let iter = py.detach(|| self.dict.range(self.range.clone()))?;
-        Ok(DictIterator::new(iter, shape))
+        Ok(DictIterator::new(iter, shape, KeyType::Bytes))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     dict::Dict,
     errors::Result,
     handle::{Handle, Owned},
+    map::OrderedMap,
 };
 
 /// Changes of a container that take effect together, and a state of it that doesn't change.
@@ -68,12 +69,20 @@ impl Default for NamedBlobs<'_> {
     }
 }
 
+/// An ordered map, or the name of one.
+#[derive(FromPyObject)]
+pub enum NamedMap<'py> {
+    Name(String),
+    Map(PyRef<'py, OrderedMap>),
+}
+
 /// What a transaction is asked for in brackets; a name is a dictionary's.
 #[derive(FromPyObject)]
 pub enum Given<'py> {
     Name(String),
     Dict(PyRef<'py, Dict>),
     Blobs(PyRef<'py, Blobs>),
+    Map(PyRef<'py, OrderedMap>),
 }
 
 fn ended() -> Error {
@@ -110,6 +119,22 @@ impl Transaction {
         }
     }
 
+    /// An ordered map as the transaction sees and changes it.
+    #[pyo3(signature = (map, /))]
+    fn map(&self, py: Python<'_>, map: NamedMap<'_>) -> Result<OrderedMap> {
+        match map {
+            NamedMap::Name(name) => Ok(OrderedMap::new(py.detach(|| self.container.map(&name))?)),
+            NamedMap::Map(map) => {
+                let map = &*map.inner;
+                let within = py.detach(|| match &*self.inner.lock()? {
+                    Some(transaction) => map.within(transaction),
+                    None => Err(ended()),
+                })?;
+                Ok(OrderedMap::new(within))
+            }
+        }
+    }
+
     /// A store of blobs as the transaction sees and changes it.
     #[pyo3(signature = (blobs=NamedBlobs::default(), /), text_signature = "($self, blobs=\"blobs\", /)")]
     fn blobs(&self, py: Python<'_>, blobs: NamedBlobs<'_>) -> Result<Blobs> {
@@ -129,6 +154,7 @@ impl Transaction {
     fn __getitem__<'py>(&self, py: Python<'py>, object: Given<'_>) -> Result<Bound<'py, PyAny>> {
         Ok(match object {
             Given::Blobs(blobs) => Bound::new(py, self.blobs(py, NamedBlobs::Blobs(blobs))?)?.into_any(),
+            Given::Map(map) => Bound::new(py, self.map(py, NamedMap::Map(map))?)?.into_any(),
             Given::Dict(dict) => Bound::new(py, self.dict(py, Named::Dict(dict))?)?.into_any(),
             Given::Name(name) => Bound::new(py, self.dict(py, Named::Name(name))?)?.into_any(),
         })

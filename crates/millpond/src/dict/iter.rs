@@ -8,7 +8,7 @@ use super::{
     range::{DictRange, SortBounds},
 };
 use crate::{
-    layout::{self, COUNT},
+    layout::COUNT,
     map::UserKey,
     value::{self, Stored},
 };
@@ -56,7 +56,8 @@ impl DictIter {
             return Ok(None);
         }
         self.seen += 1;
-        Ok(Some(DictEntry { dict: &self.dict, view: &*self.view, cursor: &**cursor }))
+        let key = self.dict.inner.user_key(cursor.key());
+        Ok(Some(DictEntry { dict: &self.dict, view: &*self.view, cursor: &**cursor, key }))
     }
 
     /// The keys alone.
@@ -110,23 +111,19 @@ pub struct DictEntry<'a> {
     dict: &'a Dict,
     view: &'a dyn View,
     cursor: &'a dyn Cursor,
+    key: UserKey<'a>,
 }
 
 impl<'a> DictEntry<'a> {
     /// Its key.
-    pub fn key(&self) -> &'a [u8] {
-        layout::user_key(self.cursor.key())
-    }
-
-    /// Its key, whatever the order of the keys.
-    pub(crate) fn user_key(&self) -> UserKey<'a> {
-        self.dict.inner.user_key(self.cursor.key())
+    pub fn key(&self) -> &[u8] {
+        &self.key
     }
 
     /// The length of its value in bytes, without reading it.
     pub fn value_length(&self) -> Result<u64> {
         let stored = Stored::parse(self.cursor.record());
-        Ok(stored.map_err(|error| self.dict.inner.about(&self.user_key(), error))?.length())
+        Ok(stored.map_err(|error| self.dict.inner.about(&self.key, error))?.length())
     }
 
     /// Its value, without a copy, if it lies beside its key; a longer one is read by
@@ -135,7 +132,7 @@ impl<'a> DictEntry<'a> {
         match Stored::parse(self.cursor.record()) {
             Ok(Stored::Inline(value)) => Ok(Some(value)),
             Ok(_) => Ok(None),
-            Err(error) => Err(self.dict.inner.about(&self.user_key(), error)),
+            Err(error) => Err(self.dict.inner.about(&self.key, error)),
         }
     }
 
@@ -144,7 +141,7 @@ impl<'a> DictEntry<'a> {
         let segments = self.dict.container().segments()?;
         match value::load_ref(segments, self.cursor.record()) {
             Err(error) if error.kind() == millpond_core::ErrorKind::EpochGone => self.value_again(error),
-            other => other.map_err(|error| self.dict.inner.about(&self.user_key(), error)),
+            other => other.map_err(|error| self.dict.inner.about(&self.key, error)),
         }
     }
 
@@ -156,6 +153,6 @@ impl<'a> DictEntry<'a> {
             Some(record) => self.dict.inner.load_in(self.view, sort, Record { ..record })?,
             None => None,
         };
-        value.ok_or_else(|| self.dict.inner.about(&self.user_key(), gone))
+        value.ok_or_else(|| self.dict.inner.about(&self.key, gone))
     }
 }

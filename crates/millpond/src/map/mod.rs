@@ -4,7 +4,6 @@
 //! dictionaries holds for it: what is here turns users' keys and ranges into sort keys and back.
 
 mod comparator;
-mod iter;
 mod order;
 mod range;
 mod seeker;
@@ -17,7 +16,6 @@ use millpond_core::{Direction, Error, ErrorKind, Result};
 pub(crate) use self::order::{KeyForm, UserKey};
 pub use self::{
     comparator::{Comparator, KeyFunction},
-    iter::{MapEntry, MapIter},
     order::KeyOrder,
     range::MapRange,
     seeker::MapSeeker,
@@ -25,7 +23,7 @@ pub use self::{
 use crate::{
     catalog,
     container::Container,
-    dict::{Dict, DictBatch, DictIter, ValueReader, ValueWriter},
+    dict::{Dict, DictBatch, DictEntry, DictIter, ValueReader, ValueWriter},
     layout::{NamedKind, Settings},
     named::Named,
     transaction::Transaction,
@@ -33,6 +31,12 @@ use crate::{
 
 /// Changes of a map that take effect together. See [`DictBatch`].
 pub type MapBatch = DictBatch;
+
+/// Entries of a map, in its order. See [`DictIter`].
+pub type MapIter = DictIter;
+
+/// An entry of a map, under an iterator. See [`DictEntry`].
+pub type MapEntry<'a> = DictEntry<'a>;
 
 /// An ordered map: keys of 0 to 1024 bytes, values from empty to many GiB, in the order of its
 /// [`Comparator`]. Clones are cheap; threads and processes may use it at once.
@@ -189,8 +193,7 @@ impl OrderedMap {
     pub fn range(&self, range: &MapRange) -> Result<MapIter> {
         let direction = if range.reverse { Direction::Backward } else { Direction::Forward };
         let bounds = range.bounds(&self.dict.inner)?;
-        let entries = DictIter::between(self.dict.clone(), bounds, self.physical(direction), range.is_all())?;
-        Ok(MapIter::new(entries))
+        DictIter::between(self.dict.clone(), bounds, self.physical(direction), range.is_all())
     }
 
     /// How many entries a range has. That of everything costs what [`OrderedMap::len`] does.
