@@ -24,8 +24,8 @@ def register_comparator(
     """Registers an order of maps in this process, under the name by which they keep it.
 
     Maps under it are sorted by the bytes that ``key`` makes of each key, as :func:`sorted` does with its
-    ``key``; keys of which it makes the same, by their own bytes. It has to make the same of a key for ever, in
-    every process that opens such a map, or entries are not found again. Also a decorator::
+    ``key``; keys of which it makes the same, by their own bytes. It has to make the same of a key for
+    ever, in every process that opens such a map, or entries are not found again. Also a decorator::
 
         @millpond.register_comparator("caseless")
         def caseless(key: bytes) -> bytes:

@@ -382,8 +382,8 @@ class Container:
         Args:
             name: 1 to 512 bytes in UTF-8.
             comparator: The order of its keys, for ever: ``"bytes"``, ``"reverse"``, ``"integer"``
-                (keys are ints from -2**63 to 2**63 - 1), ``"float"`` (keys are floats), or the name of one that
-                :func:`register_comparator` was given.
+                (keys are ints from -2**63 to 2**63 - 1), ``"float"`` (keys are floats), or the name of
+                one that :func:`register_comparator` was given.
 
         Raises:
             AlreadyExistsError: If there is an object of that name.
@@ -972,7 +972,7 @@ class DictRange:
 
 @final
 class DictIterator(Iterator[_Yield], Generic[_Yield]):
-    """Iterates over a dictionary in the order of its keys, as it was when the iteration began."""
+    """Iterates over a dictionary or a map in the order of its keys, as it was when the iteration began."""
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> _Yield: ...
@@ -981,9 +981,9 @@ class DictIterator(Iterator[_Yield], Generic[_Yield]):
 class OrderedMap(MutableMapping[Any, bytes]):
     """A persistent map whose keys are in an order of its own.
 
-    Under the orders ``"integer"`` and ``"float"`` keys are ints and floats; else they are bytes-like, up to 1,024
-    bytes, and a str stands for its UTF-8. Values are bytes-like, of any length. What is put is visible to other
-    threads and processes when the call returns, and as durable as the container promises.
+    Under the orders ``"integer"`` and ``"float"`` keys are ints and floats; else they are bytes-like, up to
+    1,024 bytes, and a str stands for its UTF-8. Values are bytes-like, of any length. What is put is
+    visible to other threads and processes when the call returns, and as durable as the container promises.
 
     ::
 
@@ -1085,9 +1085,7 @@ class OrderedMap(MutableMapping[Any, bytes]):
             entries: A mapping, or pairs of key and value; of equal keys, the last one wins.
         """
 
-    def apply(
-        self, changes: Mapping[_M, Buffer | None] | Iterable[tuple[_MapKey, Buffer | None]], /
-    ) -> None:
+    def apply(self, changes: Mapping[_M, Buffer | None] | Iterable[tuple[_MapKey, Buffer | None]], /) -> None:
         """Sets many keys and removes others in one atomic commit.
 
         Args:
@@ -1155,7 +1153,10 @@ class OrderedMap(MutableMapping[Any, bytes]):
         """A key, and those before it."""
 
     def between(self, start: _MapKey, end: _MapKey, /) -> MapRange:
-        """The keys behind one and before another. Where the one isn't before the other, there are none."""
+        """The keys behind one and before another.
+
+        Where the one isn't before the other, there are none.
+        """
 
     def seeker(self) -> MapSeeker:
         """An iterator that seeks, steps both ways and writes."""
@@ -1277,7 +1278,9 @@ class MapSeeker:
         """
 
     def read_range(self, offset: int, count: int, /) -> bytes:
-        """Bytes of the value: fewer where it ends before.
+        """Bytes of the value.
+
+        There are fewer where it ends before.
 
         Args:
             offset: The byte of the value where they begin.
@@ -1296,7 +1299,7 @@ class MapSeeker:
         """
 
     def commit(self) -> None:
-        """Makes what was written the value, in one step.
+        """Makes what was written the value.
 
         Raises:
             ConflictError: If the entry was changed since the seeker got there: seek to it again.
@@ -1310,7 +1313,6 @@ class ValueView:
     """What a memoryview of a value keeps alive: its bytes, which never change."""
 
     def __len__(self) -> int: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
 class NativeFolder:
@@ -1781,6 +1783,8 @@ class Transaction:
     def __getitem__(self, object: str | Dict, /) -> Dict: ...
     @overload
     def __getitem__(self, object: Blobs, /) -> Blobs: ...
+    @overload
+    def __getitem__(self, object: OrderedMap, /) -> OrderedMap: ...
     def commit(self) -> int:
         """Makes everything that was written take effect at once.
 

@@ -13,6 +13,7 @@ BUILT_IN: dict[str, type[Exception]] = {
     "AlreadyExistsError": FileExistsError,
     "BusyError": OSError,
     "ClosedError": ValueError,
+    "ComparatorMismatchError": ValueError,
     "ConflictError": RuntimeError,
     "CorruptError": OSError,
     "DataLossError": OSError,

@@ -61,7 +61,9 @@ def test_every_range_is_that_of_a_sorted_list(
         readings.equal_above(first): [key for key in ordered if not behind(first, key)],
         readings.below(first): [key for key in ordered if behind(first, key)],
         readings.equal_below(first): [key for key in ordered if not behind(key, first)],
-        readings.between(first, second): [key for key in ordered if behind(key, first) and behind(second, key)],
+        readings.between(first, second): [
+            key for key in ordered if behind(key, first) and behind(second, key)
+        ],
     }
     for part, wanted in expected.items():
         assert list(part) == wanted, part
@@ -77,25 +79,42 @@ def test_every_range_is_that_of_a_sorted_list(
 
 def test_it_is_a_mutable_mapping(words: millpond.OrderedMap) -> None:
     assert isinstance(words, MutableMapping)
-    assert words["a"] == b"1" and words.get("z") is None and words.get("z", 7) == 7
-    assert "a" in words and 3.5 not in words and len(words) == 4 and words
+    assert words["a"] == b"1"
+    assert words.get("z") is None
+    assert words.get("z", 7) == 7
+    assert "a" in words
+    assert 3.5 not in words
+    assert len(words) == 4
+    assert words
     with pytest.raises(KeyError, match="words"):
         words["z"]
     with pytest.raises(millpond.KeyNotFound):
         del words["z"]
-    assert words.setdefault("e", b"5") == b"5" and words.setdefault("e", b"6") == b"5"
-    assert words.pop("e") == b"5" and words.pop("e", None) is None
-    assert words.popitem() == (b"d", b"4") and words.popitem(last=False) == (b"a", b"1")
-    assert words.put("b", b"22") and not words.put("x", b"") and words.discard("x") and not words.discard("x")
+    assert words.setdefault("e", b"5") == b"5"
+    assert words.setdefault("e", b"6") == b"5"
+    assert words.pop("e") == b"5"
+    assert words.pop("e", None) is None
+    assert words.popitem() == (b"d", b"4")
+    assert words.popitem(last=False) == (b"a", b"1")
+    assert words.put("b", b"22")
+    assert not words.put("x", b"")
+    assert words.discard("x")
+    assert not words.discard("x")
     words |= {"y": b"9"}
     words.apply({"y": None, "z": b"10"})
-    assert words == {b"b": b"22", b"c": b"3", b"z": b"10"} and words != {b"b": b"22"} and words != 5
-    assert words.keys() & {b"b", b"q"} == {b"b"} and (b"b", b"22") in words.items() and b"3" in words.values()
+    assert words == {b"b": b"22", b"c": b"3", b"z": b"10"}
+    assert words != {b"b": b"22"}
+    assert words != 5
+    assert words.keys() & {b"b", b"q"} == {b"b"}
+    assert (b"b", b"22") in words.items()
+    assert b"3" in words.values()
     assert list(reversed(words.keys())) == [b"z", b"c", b"b"]
     assert words.bget(["b", "nope"]) == {"b": b"22", "nope": None}
     assert words.value_length("b") == 2
     words.clear()
-    assert not words and list(words) == [] and words.first() is None
+    assert not words
+    assert list(words) == []
+    assert words.first() is None
     with pytest.raises(KeyError):
         words.popitem()
 
@@ -103,12 +122,14 @@ def test_it_is_a_mutable_mapping(words: millpond.OrderedMap) -> None:
 def test_numbers_are_keys_under_their_orders(container: millpond.Container) -> None:
     whole = container.create_map("whole", "integer")
     whole.update({3: b"c", -2: b"a", 0: b"b"})
-    assert list(whole) == [-2, 0, 3] and all(type(key) is int for key in whole)
+    assert list(whole) == [-2, 0, 3]
+    assert all(type(key) is int for key in whole)
     with pytest.raises(TypeError, match="an int, not str"):
         whole["3"] = b""
     with pytest.raises(ValueError, match=r"2\*\*63"):
         whole[2**63] = b""
-    assert 2**63 not in whole and "3" not in whole
+    assert 2**63 not in whole
+    assert "3" not in whole
     assert repr(whole.above(-2)) == "<millpond.MapRange of whole: above -2>"
 
     real = container.create_map("real", "float")
@@ -131,7 +152,9 @@ def test_an_order_is_kept_and_asked_for(container: millpond.Container) -> None:
         container.create_map("n", "nobody's")
     with pytest.raises(millpond.AlreadyExistsError):
         container.create_map("m")
-    assert list(container.maps) == ["m"] and "m" in container.maps and len(container.maps) == 1
+    assert list(container.maps) == ["m"]
+    assert "m" in container.maps
+    assert len(container.maps) == 1
     assert container.query().maps == 1
     del container.maps["m"]
     with pytest.raises(KeyError):
@@ -164,21 +187,26 @@ def test_a_view_stays_valid_whatever_becomes_of_the_entry(words: millpond.Ordere
     words["long"] = long = bytes(range(256)) * 1000
     short_view, long_view = words.get_view("a"), words.get_view("long")
     assert words.get_view("z") is None
-    assert short_view is not None and long_view is not None and short_view.readonly
+    assert short_view is not None
+    assert long_view is not None
+    assert short_view.readonly
     words.clear()
     words.container.compact()
     del words
     gc.collect()
-    assert short_view == b"1" and long_view == long
+    assert short_view == b"1"
+    assert long_view == long
     with pytest.raises(TypeError):
         short_view[0] = 0
 
 
 def test_swaps_and_changes_in_place(words: millpond.OrderedMap) -> None:
-    assert words.compare_and_swap("a", b"1", b"one") and words["a"] == b"one"
+    assert words.compare_and_swap("a", b"1", b"one")
+    assert words["a"] == b"one"
     assert not words.compare_and_swap("a", b"1", b"uno")
     assert not words.compare_and_swap("a", None, b"uno")
-    assert words.compare_and_swap("new", None, b"x") and words.compare_and_swap("new", b"x", None)
+    assert words.compare_and_swap("new", None, b"x")
+    assert words.compare_and_swap("new", b"x", None)
     assert "new" not in words
     words.update_in_place("a", 1, b"NE")
     assert words["a"] == b"oNE"
@@ -215,15 +243,30 @@ def test_a_seeker_goes_both_ways_and_writes(words: millpond.OrderedMap) -> None:
     assert seeker.key is None
     with pytest.raises(millpond.InvalidArgumentError, match="seek"):
         seeker.to_next()
-    assert seeker.seek("b") and seeker.key == b"b" and seeker.value == b"2"
-    assert seeker.to_next() and seeker.key == b"c" and seeker.to_prev() and seeker.to_prev()
-    assert seeker.key == b"a" and not seeker.to_prev() and seeker.key == b"a"
-    assert seeker.seek_lower("c") and seeker.key == b"b"
-    assert seeker.seek_lower_eq("bb") and seeker.key == b"b"
-    assert seeker.seek_higher("b") and seeker.key == b"c"
-    assert seeker.seek_higher_eq("b") and seeker.key == b"b"
-    assert seeker.to_last() and seeker.key == b"d" and not seeker.to_next() and not seeker.seek("z")
-    assert seeker.to_first() and seeker.read_range(0, 9) == b"1"
+    assert seeker.seek("b")
+    assert seeker.key == b"b"
+    assert seeker.value == b"2"
+    assert seeker.to_next()
+    assert seeker.key == b"c"
+    assert seeker.to_prev()
+    assert seeker.to_prev()
+    assert seeker.key == b"a"
+    assert not seeker.to_prev()
+    assert seeker.key == b"a"
+    assert seeker.seek_lower("c")
+    assert seeker.key == b"b"
+    assert seeker.seek_lower_eq("bb")
+    assert seeker.key == b"b"
+    assert seeker.seek_higher("b")
+    assert seeker.key == b"c"
+    assert seeker.seek_higher_eq("b")
+    assert seeker.key == b"b"
+    assert seeker.to_last()
+    assert seeker.key == b"d"
+    assert not seeker.to_next()
+    assert not seeker.seek("z")
+    assert seeker.to_first()
+    assert seeker.read_range(0, 9) == b"1"
     seeker.write_range(0, b"!")
     assert words["a"] == b"1"
     seeker.commit()
@@ -249,12 +292,14 @@ def test_transactions_snapshots_and_watches_know_maps(
             tx[words]["a"] = b"changed"
             tx.map("words").pop("b")
             assert words["a"] == b"1"
-        assert words["a"] == b"changed" and "b" not in words
+        assert words["a"] == b"changed"
+        assert "b" not in words
         changes = {change.key: change for change in next(watch)}
     assert {change.map for change in changes.values()} == {"words"}
     assert changes[b"b"].kind == "delete"
     differences = {difference.key: difference for difference in container.diff("before")}
-    assert {difference.map for difference in differences.values()} == {"words"} and set(differences) == {b"a", b"b"}
+    assert {difference.map for difference in differences.values()} == {"words"}
+    assert set(differences) == {b"a", b"b"}
     assert container.at("before").map("words")["a"] == b"1"
     container.rollback("before")
     assert len(words) == 4
@@ -289,7 +334,8 @@ def test_another_process_opens_a_pickled_map(container: millpond.Container) -> N
 
 
 def test_it_shows_itself(words: millpond.OrderedMap) -> None:
-    assert "OrderedMap words" in repr(words) and "by bytes, 4 keys" in repr(words)
+    assert "OrderedMap words" in repr(words)
+    assert "by bytes, 4 keys" in repr(words)
     assert "<table>" in words._repr_html_()
     assert repr(words.range()) == "<millpond.MapRange of words: all>"
     assert "above b'a', below b'c', reversed" in repr(words.between("a", "c").reversed())

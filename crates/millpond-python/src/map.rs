@@ -432,7 +432,7 @@ impl OrderedMap {
     }
 }
 
-/// Registers an order in this process, by a function that makes of a key the bytes by which it is sorted.
+/// Registers an order in this process: what :func:`millpond.register_comparator` calls.
 #[pyfunction]
 #[pyo3(signature = (name, key, /))]
 pub fn register_comparator(name: &str, key: Py<PyAny>) -> Result<()> {
