@@ -27,6 +27,13 @@ class Session(Protocol):
     def scan(self) -> Iterable[object]: ...
 
 
+class Ordered(Session, Protocol):
+    """A session of a store that counts ranges."""
+
+    def count(self, low: bytes, high: bytes) -> int:
+        """How many keys are between two, neither of which counts."""
+
+
 class Peer(Protocol):
     """An open store, shared by the threads of a process."""
 
@@ -216,6 +223,12 @@ class SqliteSession:
 
     def scan(self) -> Iterable[object]:
         return self.connection.execute("SELECT k, v FROM t ORDER BY k")
+
+    def count(self, low: bytes, high: bytes) -> int:
+        found: int = self.connection.execute(
+            "SELECT count(*) FROM t WHERE k > ? AND k < ?", (low, high)
+        ).fetchone()[0]
+        return found
 
 
 class Sqlite:

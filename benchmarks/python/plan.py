@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from job import Job
 
 RUST = ["millpond", "heed", "fjall", "redb", "rusqlite"]
+# Ordered maps, engines by pmemkv's names, and what else has ordered keys; then those without an order.
+ORDERED = ["millpond", "stree", "csmap", "radix", "vsmap", "lmdb", "rocksdict", "sqlite3"]
+UNORDERED = ["cmap", "tree3", "vcmap", "dict"]
 # Content-addressed stores, and what any of them has to do.
 BLOBS = ["millpond", "disk-objectstore", "rsdos", "plain"]
 PYTHON = ["millpond", "lmdb", "rocksdict", "diskcache", "sqlite3", "dict"]
@@ -12,6 +15,7 @@ PYTHON = ["millpond", "lmdb", "rocksdict", "diskcache", "sqlite3", "dict"]
 SINGLE = ["put", "overwrite", "get", "scan", "compact", "scan_compacted"]
 BULK = ["put_many", "get_many"]
 SYNCED = ["timed_put", "timed_overwrite"]
+MAP_WORKLOADS = ["put", "get", "scan"]
 BLOB_WORKLOADS = ["many", "compressed", "single", "optimize", "stream"]
 
 # Bytes in a value, and how many records of them there are without a sync, for Rust and for Python, and
@@ -32,6 +36,7 @@ QUICK = [
     "objects",
     "snapshots",
     "blobs",
+    "maps",
     "opening",
     "space",
 ]
@@ -107,6 +112,8 @@ def separate() -> list[Task]:
     transacting = ["millpond", "heed", "redb", "rusqlite"]
     transactions = Job("operations", count=100_000, workloads=["put_many", "transact"])
     blobs = Job("blobs", durability="sync", count=20_000, workloads=BLOB_WORKLOADS)
+    maps = Job("maps", count=50_000)
+    bulk = replace(maps, workloads=BULK)
     seen = ["millpond", "heed", "rusqlite"]
     return [
         Task("transactions", "rust", transacting, [transactions]),
@@ -115,6 +122,9 @@ def separate() -> list[Task]:
         Task("objects", "rust", ["millpond"], [Job("objects", count=80)]),
         Task("snapshots", "rust", ["millpond"], [Job("snapshots", count=1_000_000)]),
         Task("blobs", "python", BLOBS, [blobs]),
+        Task("maps", "python", ORDERED, [replace(maps, workloads=[*MAP_WORKLOADS, "count"]), bulk]),
+        Task("maps", "python", UNORDERED, [replace(maps, workloads=MAP_WORKLOADS), bulk]),
+        Task("maps", "rust", ["millpond"], [Job("maps", count=100_000)]),
         Task("opening", "rust", RUST, [Job("opening", count=1_000_000)], rounds=1),
         Task("space", "rust", RUST, [Job("space", count=200_000)], rounds=1),
         Task("load", "python", ["millpond", "rocksdict"], [Job("load", count=10_000_000)]),

@@ -63,6 +63,11 @@ TITLES = {
     "stream_memory_mib": "memory that the stream takes, MiB",
     "many_bytes": "bytes on disk",
     "compressed_bytes": "bytes on disk, compressed",
+    "count": "count of 100 records, a record",
+    "get_of_1_thread": "get, by 1 thread",
+    "get_of_8_threads": "get, by 8 threads",
+    "swap_of_1_thread": "compare-and-swap, by 1 thread",
+    "swap_of_16_threads": "compare-and-swap, by 16 threads on 16 keys",
     "open": "open, closed cleanly",
     "open_again": "open again beside the first handle",
     "open_full_tail": "open, full tail",
@@ -83,6 +88,7 @@ SECTIONS = {
     "single": "Single and bulk operations",
     "sync": "Synced puts beside the floor",
     "blobs": "Content-addressed stores",
+    "maps": "Ordered maps and engines, in shared memory",
 }
 
 # Where nothing but the clock says anything, even without syncs.

@@ -7,6 +7,7 @@ work with a sync in it, or of several threads or processes, by the clock.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import maps
 from results import Results, cpu_us, wall_us
 
 CPU, WALL = cpu_us, wall_us
@@ -381,5 +382,37 @@ def of_blobs() -> list[Goal]:
     ]
 
 
+def of_maps() -> list[Goal]:
+    """Limits that were measured on another machine, as multiples of what a plain dict took there."""
+    group = "Maps"
+    put_us, get_us = maps.MEASURED_ELSEWHERE["dict"]
+
+    def dict_cost(workload: str) -> Place:
+        return at("maps", "python", "dict", workload)
+
+    def to_dict(text: str, limit_us: float, peer: str, workload: str, base: str) -> Goal:
+        limit = round(limit_us / (put_us if base == "put" else get_us), 3)
+        ours = at("maps", "python", peer, workload)
+        return within(group, f"{text}, to a dict's {base}", limit, ours, dict_cost(base), WALL)
+
+    alone = at("maps", "rust", "millpond", "get_of_1_thread")
+    together = at("maps", "rust", "millpond", "get_of_8_threads")
+    return [
+        to_dict("put", 4, "millpond", "put", "put"),
+        to_dict("put of stree", 4, "stree", "put", "put"),
+        to_dict("get", 1.6, "millpond", "get", "get"),
+        to_dict("get of stree", 1.6, "stree", "get", "get"),
+        to_dict("put of vsmap", 1.7, "vsmap", "put", "put"),
+        to_dict("put of vcmap", 1.7, "vcmap", "put", "put"),
+        to_dict("get of vsmap", 1.7, "vsmap", "get", "get"),
+        to_dict("get of vcmap", 1.7, "vcmap", "get", "get"),
+        to_dict("scanned record", 0.5, "millpond", "scan", "get"),
+        to_dict("counted record of 100", 0.015, "millpond", "count", "get"),
+        to_dict("put of 1,000", 1.5, "millpond", "put_many", "put"),
+        to_dict("get of 1,000", 0.8, "millpond", "get_many", "get"),
+        rate(group, "get of 8 threads on 2 cores, to the rate of 1", 1.6, together, alone, WALL),
+    ]
+
+
 def goals() -> list[Goal]:
-    return in_rust() + in_python() + of_objects() + of_blobs() + at_large() + others()
+    return in_rust() + in_python() + of_objects() + of_blobs() + of_maps() + at_large() + others()

@@ -4,6 +4,7 @@ import sys
 
 import blobs
 import load
+import maps
 import processes
 import workloads
 from job import Job
@@ -20,6 +21,8 @@ def main() -> None:
             report = load.run(job)
         case "blobs":
             report = blobs.run(job)
+        case "maps":
+            report = maps.run(job)
         case "member":
             processes.join(job)
             return

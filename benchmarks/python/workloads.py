@@ -4,14 +4,18 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
 
 import alternate
 from clock import figure, timed
 from job import Figure, Job, Report
-from peers import PEERS, Entries, Millpond, Peer, Session, batches
+from peers import PEERS, Entries, Millpond, Ordered, Peer, Session, batches
 
 BATCH = 1000
+# Records in a range that is counted.
+RANGE = 100
 POOL_BYTES = 1 << 20
 
 
@@ -30,6 +34,8 @@ class Part:
         self.shuffled = chance.sample(self.entries, share)
         self.keys = [key for key, _ in self.shuffled]
         self.batches = list(batches(self.entries, BATCH))
+        ordered = sorted(key for key, _ in self.entries)
+        self.ranges = list(zip(ordered[:: RANGE + 1], ordered[RANGE + 1 :: RANGE + 1], strict=False))
         self.key_batches = [[key for key, _ in batch] for batch in batches(self.shuffled, BATCH)]
 
     def work(self, session: Session, workload: str) -> None:
@@ -69,6 +75,13 @@ class Part:
 
     scan_compacted = scan
 
+    def count(self, session: Session) -> None:
+        ordered = cast("Ordered", session)
+        for low, high in self.ranges:
+            found = ordered.count(low, high)
+            if found != RANGE:
+                raise RuntimeError(f"{found} of {RANGE} records were counted")
+
 
 def measure(job: Job, store: Peer, parts: list[Part], workload: str) -> Figure:
     """One workload, by all threads of this process: from the first one's beginning to the last one's end."""
@@ -98,15 +111,16 @@ def measure(job: Job, store: Peer, parts: list[Part], workload: str) -> Figure:
         thread.join()
     if failed:
         raise failed[0]
-    operations = sum(len(part.entries) for part in parts)
+    counted = sum(len(part.ranges) * RANGE for part in parts)
+    operations = counted if workload == "count" else sum(len(part.entries) for part in parts)
     start, cpu, _ = min(spans)
     return figure(operations, settle, start, cpu, max(end for _, _, end in spans))
 
 
-def run(job: Job) -> Report:
+def run(job: Job, stores: Mapping[str, Callable[[Path, bool], Peer]] = PEERS) -> Report:
     """Does the job's workloads in this process."""
     parts = [Part(job, thread) for thread in range(job.threads)]
-    store = PEERS[job.peer](job.place, job.synced)
+    store = stores[job.peer](job.place, job.synced)
     report = Report()
     for workload in job.workloads:
         if workload == "compact":

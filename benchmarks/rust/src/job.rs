@@ -38,6 +38,8 @@ pub enum Task {
     Memory,
     /// One process's share of a load, for `Memory`.
     Load,
+    /// Threads at once on an ordered map.
+    Maps,
     /// Extents of arrays, and a scrub of them.
     Objects,
     /// Snapshots: taking them, comparing them, and reading beside many of them.

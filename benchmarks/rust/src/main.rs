@@ -10,6 +10,7 @@ mod floors;
 mod growth;
 mod job;
 mod keys;
+mod maps;
 mod memory;
 mod opening;
 mod peers;
@@ -54,6 +55,7 @@ fn run() -> Result<()> {
         Task::Growth => growth::run(&job)?,
         Task::Memory => memory::run(&job)?,
         Task::Load => memory::load(&job)?,
+        Task::Maps => maps::run(&job)?,
         Task::Objects => extents::run(&job)?,
         Task::Snapshots => snapshots::run(&job)?,
         Task::Watching => watching::run(&job)?,
