@@ -29,6 +29,8 @@ pub enum Bug {
     DeleteBeforeMarker,
     /// What many blobs add to the counters of bytes is committed after them.
     CountBlobsApart,
+    /// A change of a value in place is made as two commits, one after the other.
+    ChangeInTwoCommits,
 }
 
 #[cfg(feature = "planted-bugs")]

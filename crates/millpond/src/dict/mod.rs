@@ -20,6 +20,7 @@ pub use self::{
     writer::ValueWriter,
 };
 use crate::{
+    bugs::{Bug, planted},
     container::Container,
     layout,
     named::Named,
@@ -200,7 +201,15 @@ impl Dict {
         for _ in 0..CONFLICT_RETRIES {
             self.inner.container.check_writable()?;
             let Some((value, version)) = self.inner.get_versioned(&sort)? else { return Ok(false) };
-            let value = spliced(&value, offset, bytes)?;
+            let value = if planted(Bug::ChangeInTwoCommits) {
+                let (first, second) = bytes.split_at(bytes.len() / 2);
+                let value = spliced(&value, offset, first)?;
+                self.put(key, &value)?;
+                let value = spliced(&value, offset + first.len() as u64, second)?;
+                return self.put(key, &value);
+            } else {
+                spliced(&value, offset, bytes)?
+            };
             if self.put_version(&sort, version, self.prepare(&value)?)?.is_ok() {
                 return Ok(true);
             }

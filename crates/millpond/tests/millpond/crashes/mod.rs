@@ -7,6 +7,7 @@
 
 mod backup;
 mod blobs;
+mod maps;
 mod repair;
 mod rollback;
 
