@@ -279,6 +279,20 @@ pub trait View: Send + Sync {
     /// The records of a range, in the order of their sort keys. The cursor keeps the view alive.
     fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>>;
 
+    /// How many records a range has: as many as a scan of it shows. A backend may tell without a visit
+    /// to each of them.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the place, when something is damaged that may hold records of the range.
+    fn count(&self, range: KeyRange<'_>) -> Result<u64> {
+        let mut cursor = self.scan(range, Direction::Forward)?;
+        let mut count = 0;
+        while cursor.advance()? {
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// The value of a counter, 0 where absent.
     fn counter(&self, key: Key<'_>) -> Result<i64> {
         Ok(self.get(key)?.map_or(0, |record| record.counter()))

@@ -61,6 +61,7 @@ pub enum Bug {
     BackupWithoutDirectorySync,
     BackupWithoutPinning,
     RestoreWithoutChecking,
+    CountReplaced,
 }
 
 #[cfg(feature = "planted-bugs")]

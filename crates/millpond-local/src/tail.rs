@@ -24,7 +24,7 @@ use crate::{
     run::{Entry, Run, key_hash},
     sync::{
         RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -84,6 +84,19 @@ pub(crate) struct Versions {
     older: Vec<Version>,
     /// Of the oldest of them.
     replaced: Replaced,
+    /// Whether the key existed before the oldest of them, if somebody looked where that isn't known
+    /// otherwise.
+    existed: Looked,
+}
+
+/// An answer that may not have been looked for.
+#[derive(Debug, Default)]
+struct Looked(AtomicU8);
+
+impl Clone for Looked {
+    fn clone(&self) -> Self {
+        Self(AtomicU8::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 /// What stood in older places when a tail's first version of a key was committed.
@@ -132,7 +145,7 @@ impl Records {
                 // A log file, of 1 GiB at most, has fewer records.
                 vacant.insert(slots.len() as u32);
                 let (newest, replaced) = first(what);
-                let versions = Versions { newest, older: Vec::new(), replaced };
+                let versions = Versions { newest, older: Vec::new(), replaced, existed: Looked::default() };
                 slots.push(Slot { hash, key, versions });
             }
         }
@@ -191,6 +204,29 @@ impl Versions {
     /// What the oldest one replaced.
     pub(crate) fn replaced(&self) -> Replaced {
         self.replaced
+    }
+
+    /// Whether the key existed before the oldest of them, where that is known.
+    pub(crate) fn existed(&self) -> Option<bool> {
+        match (self.replaced, self.existed.0.load(Ordering::Relaxed)) {
+            (Replaced::Nothing, _) | (_, Self::EXISTED_NOT) => Some(false),
+            (Replaced::Record, _) | (_, Self::EXISTED) => Some(true),
+            _ => None,
+        }
+    }
+
+    const EXISTED: u8 = 1;
+    const EXISTED_NOT: u8 = 2;
+
+    /// Notes what was looked for.
+    pub(crate) fn note_existed(&self, existed: bool) {
+        let answer = if existed { Self::EXISTED } else { Self::EXISTED_NOT };
+        self.existed.0.store(answer, Ordering::Relaxed);
+    }
+
+    /// The oldest one.
+    pub(crate) fn oldest(&self) -> &Version {
+        self.older.first().unwrap_or(&self.newest)
     }
 
     /// The newest version that is no newer than `at`.
@@ -442,6 +478,28 @@ impl Tail {
             out.extend(fetched_ahead(range).filter_map(pick).take(most));
         }
         out.len() == most
+    }
+
+    /// Calls `each` with up to `most` keys of the range and their versions, in order; answers the last one if
+    /// the range may go on behind it. Nobody can add to the tail meanwhile.
+    pub(crate) fn visit(
+        &self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        most: usize,
+        mut each: impl FnMut(&Bytes, &Versions),
+    ) -> Option<Bytes> {
+        let records = self.in_order();
+        let mut left = most;
+        let mut last = None;
+        for (key, versions) in fetched_ahead(records.range(start, end)).take(most) {
+            each(key, versions);
+            left -= 1;
+            if left == 0 {
+                last = Some(key.clone());
+            }
+        }
+        last
     }
 
     /// The records, those in order that came before the call.

@@ -287,6 +287,8 @@ impl Engine {
                 LogOp::Delete { key } => (key, Change::Delete),
                 LogOp::Adjust { key, delta } => (key, Change::Adjust(delta)),
                 LogOp::Run { id, segments } => {
+                    // The writes are in the run, and what follows here are others.
+                    writes.by_ref().for_each(drop);
                     let run = self.open_run(id, Some(header.epoch))?;
                     tail.add_bulk(BulkRun { run, epoch: header.epoch, segments });
                     continue;

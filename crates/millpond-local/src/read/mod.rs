@@ -1,5 +1,6 @@
 //! Reading: one state of the container over its tails and runs, views of it, and scans.
 
+mod count;
 mod scan;
 mod state;
 mod view;

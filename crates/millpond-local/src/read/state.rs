@@ -9,12 +9,13 @@
 use std::{
     cmp::Reverse,
     ops::Bound,
-    sync::{Arc, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
 };
 
 use hashbrown::HashTable;
 use millpond_core::{Epoch, Result};
 
+use super::count::Counted;
 use crate::{
     bugs::{Bug, planted},
     log::Lost,
@@ -44,6 +45,8 @@ pub(crate) struct State {
     settled: RwLock<HashTable<Settled>>,
     /// Damaged records of the log, in their order. Tails don't reach across them.
     pub(crate) lost: Arc<[Lost]>,
+    /// The runs, once somebody counted.
+    pub(super) counted: OnceLock<Counted>,
 }
 
 /// What `settled` says of one key.
@@ -97,7 +100,9 @@ impl State {
     ) -> Self {
         runs.sort_by_key(|run| Reverse(run.summary().epoch_max));
         let settled = RwLock::default();
-        Self { manifest, tails, runs, epoch: AtomicU64::new(epoch.0), first_epoch: epoch, settled, lost }
+        let (first_epoch, counted) = (epoch, OnceLock::new());
+        let epoch = AtomicU64::new(epoch.0);
+        Self { manifest, tails, runs, epoch, first_epoch, settled, lost, counted }
     }
 
     /// What is lost of the log as of `at`: versions that are older than that may have been replaced.

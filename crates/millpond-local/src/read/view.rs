@@ -6,7 +6,7 @@ use millpond_core::{
     ChangeCursor, Cursor, Direction, Epoch, Error, ErrorKind, Key, KeyRange, Record, Result, View,
 };
 
-use super::{Epochs, MergeScan, State};
+use super::{Epochs, MergeScan, State, count::count};
 use crate::{
     fork,
     run::{Entry, Found},
@@ -49,6 +49,12 @@ impl View for LocalView {
         let backward = direction == Direction::Backward;
         let epochs = Epochs::at(self.epoch);
         Ok(Box::new(MergeScan::new(&self.state, start, end, epochs, backward, range.partition.len())))
+    }
+
+    fn count(&self, range: KeyRange<'_>) -> Result<u64> {
+        self.check()?;
+        let (start, end) = concat_bounds(&range);
+        count(&self.state, self.epoch, start, end)
     }
 
     fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {

@@ -7,6 +7,8 @@
 //! A lookup reads the first bytes of the block, in which the fingerprints of its keys are, then the
 //! offset and the record of each key whose fingerprint fits: in most cases of one.
 
+use std::{cmp::Ordering, ops::Range};
+
 use bytes::Bytes;
 
 use super::{
@@ -101,6 +103,48 @@ pub(super) fn find<S: Source + ?Sized>(
     Ok(None)
 }
 
+/// The number of the first record of a block that doesn't come before `key`, or, `behind` it, that comes after
+/// all of its versions. `place` is what checksums of the block are seeded with. It is known to be among
+/// `within`, or right behind, if that is given.
+pub(super) fn position_of<S: Source + ?Sized>(
+    source: &S,
+    place: u64,
+    (key, behind): (&[u8], bool),
+    within: Option<Range<usize>>,
+) -> Result<usize, Malformed> {
+    let mut window = [0; WINDOW_BYTES];
+    let in_window = source.length().min(WINDOW_BYTES);
+    source.copy(0, &mut window[..in_window])?;
+    let head = Head::decode(&window[..in_window], source.length())?;
+    let mut long = Vec::new();
+    let prefix = match window[..in_window].get(HEAD_BYTES..HEAD_BYTES + head.prefix) {
+        Some(prefix) => prefix,
+        None => {
+            long.resize(head.prefix, 0);
+            source.copy(HEAD_BYTES, &mut long)?;
+            &long[..]
+        }
+    };
+    let rest = match key.split_at_checked(prefix.len()) {
+        Some((begins, rest)) if begins == prefix => rest,
+        _ => return Ok(if key < prefix { 0 } else { head.count }),
+    };
+    let seed = block_seed(place, head.base, prefix);
+    let within = within.unwrap_or(0..head.count);
+    let (mut low, mut high) = (within.start, within.end.min(head.count));
+    while low < high {
+        let middle = low.midpoint(high);
+        let order =
+            with_record(source, &head, seed, middle, |record, bytes| Ok(record.rest(bytes).cmp(rest)))?;
+        if order == Ordering::Less || (behind && order == Ordering::Equal) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
 /// Whether the block's keys begin with `prefix`, which is as long as what they begin with.
 #[inline]
 fn begins_with<S: Source + ?Sized>(source: &S, window: &[u8], prefix: &[u8]) -> Result<bool, Malformed> {
@@ -122,6 +166,34 @@ fn candidate<S: Source + ?Sized>(
     rest: &[u8],
     epoch: u64,
 ) -> Result<Option<(u64, Entry)>, Malformed> {
+    with_record(source, head, seed, number, |record, bytes| {
+        let own = head.base.wrapping_add(record.epoch);
+        if record.rest(bytes) != rest || own > epoch {
+            return Ok(None);
+        }
+        let mut extents = Vec::new();
+        record.extents(bytes, &mut extents)?;
+        Ok(Some((
+            own,
+            match record.entry(bytes, &[]) {
+                EntryRef::Put { value, .. } => Entry::Put { value: Bytes::copy_from_slice(value), extents },
+                EntryRef::Tombstone => Entry::Tombstone,
+                EntryRef::Counter(sum) => Entry::Counter(sum),
+                EntryRef::Damaged(place) => Entry::Damaged(place),
+            },
+        )))
+    })
+}
+
+/// What `with` makes of record `number` and its bytes, which were verified on a copy.
+#[inline]
+fn with_record<S: Source + ?Sized, T>(
+    source: &S,
+    head: &Head,
+    seed: u64,
+    number: usize,
+    with: impl FnOnce(&Record, &[u8]) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
     let mut offsets = [0; 8];
     let width = head.width();
     source.copy(head.offsets() + width * number, &mut offsets[..2 * width])?;
@@ -139,22 +211,7 @@ fn candidate<S: Source + ?Sized>(
     if !is_sound(bytes, seed, start) && !planted(Bug::SkipChecksums) {
         return Err(Malformed("a record fails its checksum"));
     }
-    let record = Record::parse(bytes)?;
-    let own = head.base.wrapping_add(record.epoch);
-    if record.rest(bytes) != rest || own > epoch {
-        return Ok(None);
-    }
-    let mut extents = Vec::new();
-    record.extents(bytes, &mut extents)?;
-    Ok(Some((
-        own,
-        match record.entry(bytes, &[]) {
-            EntryRef::Put { value, .. } => Entry::Put { value: Bytes::copy_from_slice(value), extents },
-            EntryRef::Tombstone => Entry::Tombstone,
-            EntryRef::Counter(sum) => Entry::Counter(sum),
-            EntryRef::Damaged(place) => Entry::Damaged(place),
-        },
-    )))
+    with(&Record::parse(bytes)?, bytes)
 }
 
 /// The fingerprint of a key of this hash.

@@ -24,6 +24,8 @@ mod filter;
 mod footer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod gains;
+mod heads;
 mod index;
 mod lookup;
 mod mapped;
@@ -42,6 +44,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use block::Block;
 pub(crate) use cursor::RunCursor;
+pub(crate) use gains::{Gains, exists};
 pub(crate) use reader::Run;
 pub(crate) use writer::{RunSummary, RunWriter};
 

@@ -1,6 +1,7 @@
 //! Reads a run: by key, through a [`RunCursor`], or all of it to verify it.
 
 use std::{
+    cmp::Ordering,
     ops::{Bound, Range, RangeBounds},
     path::Path,
     sync::Arc,
@@ -11,12 +12,12 @@ use millpond_core::{Epoch, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::{
-    Entry, Found, KIND, RunCursor, RunId, RunSummary,
+    Entry, Found, Gains, KIND, RunCursor, RunId, RunSummary,
     block::{Block, place_of},
     filter::Filter,
     index::Index,
     key_hash,
-    lookup::{Source as _, Wanted, find},
+    lookup::{Source as _, Wanted, find, position_of},
     mapped::MappedRun,
     parts::Parts,
     rebuild::rebuild,
@@ -25,6 +26,7 @@ use crate::{
     cache::BlockCache,
     identity::Identity,
     media::{File, Media, OpenMode},
+    sync::Mutex,
     wire::Malformed,
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct Run {
     filter: Option<Filter>,
     mapped: Option<MappedRun>,
     cache: Arc<BlockCache>,
+    /// What was found out for counting.
+    pub(super) gains: Mutex<Option<Arc<Gains>>>,
 }
 
 impl Run {
@@ -116,6 +120,7 @@ impl Run {
             filter,
             mapped,
             cache: cache.clone(),
+            gains: Mutex::new(None),
         })
     }
 
@@ -170,6 +175,46 @@ impl Run {
             }
         }
         find(self.block(number)?.bytes(), seed, wanted).map_err(|what| self.malformed(number, what))
+    }
+
+    /// The first block, from block `from` on, that may hold a record that doesn't come before `key`, or,
+    /// `behind` it, one that comes after all of its versions.
+    pub(super) fn block_of(&self, key: &[u8], behind: bool, from: usize) -> usize {
+        /// Blocks to look at one after the other: short ranges end in one of them.
+        const NEAR: usize = 6;
+        let is_before = |number: &usize| match self.index.compare_bound(*number, key) {
+            Ordering::Less => true,
+            Ordering::Equal => behind,
+            Ordering::Greater => false,
+        };
+        let near = if from == 0 { 0..0 } else { from..self.index.count().min(from + NEAR) };
+        let found = near.into_iter().find(|number| !is_before(number));
+        found.unwrap_or_else(|| {
+            let found = if behind { self.index.find_after(key) } else { self.index.find(key) };
+            found.max(from)
+        })
+    }
+
+    /// The number of the first such record in one block; the count of its records if there is none. It is known
+    /// to be among `within`, or right behind, if that is given.
+    pub(super) fn place_in_block(
+        &self,
+        number: usize,
+        key: &[u8],
+        behind: bool,
+        within: Option<Range<usize>>,
+    ) -> Result<usize> {
+        let place = self.index.place(number);
+        let seed = place_of(&self.identity, place.0);
+        let malformed = |what| self.malformed(number, what);
+        if let Some(mapped) = self.mapped(number)? {
+            let found = position_of(&mapped.block(place), seed, (key, behind), within.clone());
+            if mapped.is_sound() {
+                return found.map_err(malformed);
+            }
+        }
+        let found = position_of(self.block(number)?.bytes(), seed, (key, behind), within);
+        found.map_err(malformed)
     }
 
     /// The mapped file, where it can be read and the block was verified.

@@ -59,6 +59,21 @@ fn keys(store: &dyn Store, direction: Direction, newest: u8) -> (BTreeSet<Vec<u8
     }
 }
 
+/// A count is right or an error, and an error only where a scan meets one.
+fn check_count(store: &dyn Store, expected: usize, errors: usize) {
+    let view = store.index().view(At::Latest).expect("a view");
+    // What is found out by the first one is kept for the second.
+    for _ in 0..2 {
+        match view.count(KeyRange::all(P)) {
+            Ok(count) => assert_eq!(count, expected as u64),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                assert!(errors > 0, "a scan meets no error, but a count does: {error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_damaged_block_hides_its_own_records_only_in_either_direction() {
     const VERSIONS: u8 = 9;
@@ -89,6 +104,7 @@ fn a_damaged_block_hides_its_own_records_only_in_either_direction() {
         let (forth, errors_forth) = keys(&*store, Direction::Forward, VERSIONS);
         let (back, errors_back) = keys(&*store, Direction::Backward, VERSIONS);
         let hidden = all.len() - forth.len();
+        check_count(&*store, all.len(), errors_forth);
         assert_eq!(forth, back, "byte {byte}: the direction makes a difference");
         // Older versions may be damaged without anyone missing them.
         assert!(hidden == 0 || errors_forth > 0 && errors_back > 0, "byte {byte} hides keys silently");

@@ -195,6 +195,11 @@ fn rule_14_what_others_use_is_not_unlinked() {
 }
 
 #[test]
+fn a_count_takes_off_what_newer_records_replaced() {
+    assert_noticed(Bug::CountReplaced, suite);
+}
+
+#[test]
 fn rule_15_merges_keep_what_is_needed() {
     assert_noticed(Bug::DropNeededVersions, suite);
     assert_noticed(Bug::DropTombstonesEarly, suite);

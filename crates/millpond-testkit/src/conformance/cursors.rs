@@ -48,6 +48,7 @@ fn check_all_bounds(view: &dyn View, expected: &BTreeMap<Vec<u8>, Vec<u8>>, prob
                 .collect();
             let forward = scan(view, range, Direction::Forward).expect("scanned");
             assert_eq!(forward, wanted, "forward over {range:?}");
+            assert_eq!(view.count(range).expect("counted"), wanted.len() as u64, "records of {range:?}");
             wanted.reverse();
             let backward = scan(view, range, Direction::Backward).expect("scanned");
             assert_eq!(backward, wanted, "backward over {range:?}");
@@ -87,6 +88,7 @@ fn empty_and_inverted_ranges(fixture: &mut Fixture) {
             let range = KeyRange { partition: P, start, end };
             assert_eq!(scan(&*latest(store), range, direction).expect("scanned"), [], "{range:?}");
         }
+        assert_eq!(latest(store).count(KeyRange { partition: P, start, end }).expect("counted"), 0);
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod changes;
 mod commits;
+mod counts;
 mod cursors;
 mod fixture;
 mod keys;
@@ -37,6 +38,7 @@ type Tests = &'static [(&'static str, Test)];
 const MODULES: &[(&str, Tests)] = &[
     ("changes", changes::TESTS),
     ("commits", commits::TESTS),
+    ("counts", counts::TESTS),
     ("cursors", cursors::TESTS),
     ("keys", keys::TESTS),
     ("large", large::TESTS),

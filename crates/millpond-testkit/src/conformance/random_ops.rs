@@ -273,6 +273,9 @@ impl Run {
         };
         let direction = if self.random.chance(500) { Direction::Forward } else { Direction::Backward };
         let mut expected = self.model.scan(range, epoch);
+        if let Some(count) = unless_gone(view.count(range)) {
+            assert_eq!(count, expected.len() as u64, "records of {range:?}");
+        }
         if direction == Direction::Backward {
             expected.reverse();
         }

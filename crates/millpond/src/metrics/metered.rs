@@ -222,6 +222,10 @@ impl View for MeteredView {
         Ok(Box::new(MeteredCursor { cursor, meter: Arc::clone(&self.meter), records: 0, bytes: 0 }))
     }
 
+    fn count(&self, range: KeyRange<'_>) -> Result<u64> {
+        self.view.count(range)
+    }
+
     fn changes(&self, since: Epoch, prefix: &[u8]) -> Result<Box<dyn ChangeCursor>> {
         self.view.changes(since, prefix)
     }

@@ -119,6 +119,34 @@ impl View for TransactionView {
         Ok(records)
     }
 
+    fn count(&self, range: KeyRange<'_>) -> Result<u64> {
+        self.state.check()?;
+        let scan = Arc::new(Scan::new(&range, Direction::Forward));
+        scan.end();
+        // All of the range was seen, whatever becomes of the count.
+        self.state.note_scan(scan);
+        let mut count = self.base.count(range)?;
+        let mut rest = (range.start.map(<[u8]>::to_vec), range.end.map(<[u8]>::to_vec));
+        loop {
+            let page =
+                self.state.own_page(range.partition, &rest, Direction::Forward, self.number, PAGE_KEYS)?;
+            let is_last = page.len() < PAGE_KEYS;
+            let last = page.last().map(|(sort, _)| sort.clone());
+            for (sort, version) in page {
+                let key = Key::new(range.partition, &sort);
+                let before = self.base.get(key)?;
+                count -= u64::from(before.is_some());
+                count += u64::from(self.answer(key, Some(version), || Ok(before))?.is_some());
+            }
+            match last {
+                Some(last) if !is_last => rest.0 = Bound::Excluded(last),
+                _ => break,
+            }
+        }
+        self.state.check()?;
+        Ok(count)
+    }
+
     fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>> {
         self.state.check()?;
         let scan = Arc::new(Scan::new(&range, direction));
