@@ -289,15 +289,22 @@ impl Named {
     pub(crate) fn scan(
         &self,
         view: &dyn View,
-        (start, end): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+        bounds: (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
         direction: Direction,
     ) -> Result<Box<dyn Cursor>> {
-        let range = KeyRange {
+        view.scan(self.between(bounds), direction)
+    }
+
+    /// The records between two sort keys.
+    pub(crate) fn between<'a>(
+        &'a self,
+        (start, end): (&'a Bound<Vec<u8>>, &'a Bound<Vec<u8>>),
+    ) -> KeyRange<'a> {
+        KeyRange {
             partition: &self.partition,
             start: start.as_ref().map(Vec::as_slice),
             end: end.as_ref().map(Vec::as_slice),
-        };
-        view.scan(range, direction)
+        }
     }
 
     /// The entries behind a sort key, in a direction.
