@@ -954,7 +954,7 @@ class Dict(MutableMapping[bytes, bytes]):
 class DictRange:
     """A range of a dictionary's keys, in one direction.
 
-    It holds nothing: each iteration reads the entries as they are when it begins.
+    It holds nothing: each iteration, and each count, reads the entries as they are when it begins.
     """
 
     def keys(self) -> DictIterator[bytes]:
@@ -965,6 +965,9 @@ class DictRange:
 
     def items(self) -> DictIterator[tuple[bytes, bytes]]:
         """Iterates over the entries, as pairs."""
+
+    def count(self) -> int:
+        """How many keys it has now."""
 
     def __iter__(self) -> DictIterator[bytes]: ...
     def __reversed__(self) -> DictIterator[bytes]: ...

@@ -36,6 +36,7 @@ def test_the_module_runs_too() -> None:
         assert container.dict("dict-0") == {"key": b"value"}
         container.dict("dict-0")["other"] = b"1"
     assert "2" in run("dict", "count", "pydaos/kvstore", "dict-0").stdout
+    assert run("dict", "count", "pydaos/kvstore", "dict-0", "--prefix", "none").stdout.strip() == "0"
 
 
 def test_json_says_what_python_says(pool: millpond.Pool) -> None:

@@ -34,6 +34,13 @@ def test_prefix(months: Dict) -> None:
     assert texts(months.range(prefix="")) == MONTHS
 
 
+def test_count(months: Dict) -> None:
+    assert months.range("2024-03", "2024-05").count() == 2
+    assert months.range(prefix="2024-1", reverse=True).count() == 3
+    assert months.range("2024-05", "2024-03").count() == 0
+    assert months.range().count() == len(MONTHS)
+
+
 def test_reverse(months: Dict) -> None:
     assert texts(months.range(reverse=True)) == MONTHS[::-1]
     assert texts(months.range("2024-03", "2024-05", reverse=True)) == ["2024-04", "2024-03"]

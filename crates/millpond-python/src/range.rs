@@ -13,7 +13,7 @@ use crate::{
 
 /// A range of a dictionary's keys, in one direction.
 ///
-/// It holds nothing: each iteration reads the entries as they are when it begins.
+/// It holds nothing: each iteration, and each count, reads the entries as they are when it begins.
 #[pyclass(frozen, module = "millpond")]
 pub struct DictRange {
     dict: Handle<millpond::Dict>,
@@ -75,6 +75,11 @@ impl DictRange {
     /// Iterates over the entries, as pairs.
     fn items(&self, py: Python<'_>) -> Result<DictIterator> {
         self.iterate(py, Shape::Items)
+    }
+
+    /// How many keys it has now.
+    fn count(&self, py: Python<'_>) -> Result<u64> {
+        Ok(py.detach(|| self.dict.count(&self.range))?)
     }
 
     fn __reversed__(&self, py: Python<'_>) -> Result<DictIterator> {

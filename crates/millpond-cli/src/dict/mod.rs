@@ -1,6 +1,7 @@
 //! `millpond dict`: dictionaries, their entries, and copies of them as JSON Lines.
 
 pub(crate) mod bytes;
+mod count;
 mod delete;
 mod dump;
 mod get;
@@ -70,14 +71,9 @@ pub(crate) enum DictCommand {
     #[command(after_help = load::EXAMPLES)]
     Load(load::LoadCommand),
 
-    /// Print how many keys there are.
-    #[command(after_help = "Examples:\n  millpond dict count lab/results runs")]
-    Count {
-        #[command(flatten)]
-        dict: DictName,
-        #[command(flatten)]
-        at: AtOption,
-    },
+    /// Print how many keys there are, in all or of a range.
+    #[command(after_help = count::EXAMPLES)]
+    Count(count::CountCommand),
 }
 
 /// How durably a command writes.
@@ -117,10 +113,7 @@ impl DictCommand {
             DictCommand::Keys(command) => command.run(output),
             DictCommand::Dump(command) => command.run(output),
             DictCommand::Load(command) => command.run(output),
-            DictCommand::Count { dict, at } => {
-                let count = dict.read(&at)?.len()?;
-                output.respond(&count, |page| page.line(&count.to_string()))
-            }
+            DictCommand::Count(command) => command.run(output),
         }
     }
 }

@@ -13,6 +13,7 @@ on_every_backend!(
     a_change_is_noticed_through_merges,
     what_is_read_while_it_ends_is_right_or_refused,
     what_it_destroyed_is_gone_for_it,
+    a_count_is_of_what_the_transaction_sees_and_is_protected,
 );
 
 /// More keys and scans than are remembered one by one.
@@ -140,4 +141,41 @@ fn what_it_destroyed_is_gone_for_it(scratch: &Scratch) {
     refused(within.value_length(b"k"), ErrorKind::NotFound, "destroyed");
     refused(within.len(), ErrorKind::NotFound, "destroyed");
     assert!(dict.contains(b"k").expect("asked"), "it isn't committed");
+}
+
+/// What it counted, and what it wrote itself, in every order; and a key that comes into the range later is one
+/// that it has read of.
+fn a_count_is_of_what_the_transaction_sees_and_is_protected(scratch: &Scratch) {
+    let container = scratch.container();
+    let dict = container.create_dict("d").expect("created");
+    let keys: Vec<_> = (0..300u32).map(u32::to_be_bytes).collect();
+    dict.put_many(keys.iter().take(200).map(|key| (key, b"v"))).expect("put");
+    let range = DictRange::after(keys[49]);
+    let tx = begin(&container);
+    let within = dict.within(&tx).expect("the same container");
+    assert_eq!(within.count(&range).expect("counted"), 150);
+    // One that is there, many that aren't, some that go, and one that comes and goes.
+    within.put(&keys[60], b"again").expect("put");
+    within.put_many(keys[200..].iter().map(|key| (key, b"new"))).expect("put");
+    keys[100..120].iter().for_each(|key| assert!(within.delete(key).expect("deleted")));
+    assert!(within.delete(&keys[250]).expect("deleted"));
+    within.put(&keys[10], b"outside").expect("put");
+    let expected = 150 + 100 - 20 - 1;
+    assert_eq!(within.count(&range).expect("counted"), expected);
+    assert_eq!(within.range(range.clone()).expect("begun").count() as u64, expected);
+    assert_eq!(within.count(&DictRange::default()).expect("counted"), within.len().expect("its length"));
+    assert_eq!(dict.count(&range).expect("counted"), 150, "others don't see it");
+    tx.commit().expect("committed");
+    assert_eq!(dict.count(&range).expect("counted"), expected);
+
+    for (key, is_inside) in [(keys[20], false), (keys[110], true)] {
+        let tx = begin(&container);
+        let within = dict.within(&tx).expect("the same container");
+        within
+            .count(&DictRange { end: std::ops::Bound::Excluded(keys[120].to_vec()), ..range.clone() })
+            .expect("counted");
+        assert!(dict.delete(&key).expect("deleted") || dict.put(&key, b"v").is_ok());
+        within.put(b"\xFFresult", b"v").expect("put");
+        assert_eq!(tx.commit().is_err(), is_inside, "{key:?}");
+    }
 }
