@@ -28,6 +28,12 @@ use crate::{
     },
 };
 
+/// Hashes that are foreseen at once.
+pub(crate) const FORESEEN_MAX: usize = 32;
+
+/// Of a value, bytes that are foreseen.
+const FORESEEN_BYTES: usize = 256;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
@@ -446,6 +452,27 @@ impl Tail {
     /// The newest version of `key` that is no newer than `at`.
     pub(crate) fn get(&self, hash: u64, key: &[u8], at: Epoch) -> Option<Version> {
         self.records().find(hash, key)?.at(at).cloned()
+    }
+
+    /// Has the processor fetch what [`Tail::get`] will look at for keys of these hashes: each step of that
+    /// waits for memory, and the steps of several keys needn't wait for one another.
+    pub(crate) fn foresee(&self, hashes: &[u64]) {
+        let records = self.records();
+        let mut slots = [None; FORESEEN_MAX];
+        for (hash, slot) in hashes.iter().zip(&mut slots) {
+            // The first place that may be meant is, almost always.
+            let place = records.places.find(*hash, |_| true);
+            *slot = place.and_then(|&place| records.slots.get(place as usize));
+            if let Some(slot) = slot {
+                prefetch_all(std::slice::from_ref(*slot));
+            }
+        }
+        for slot in slots.iter().flatten() {
+            prefetch_all(&slot.key);
+            if let Entry::Put { value, .. } = &slot.versions.newest.entry {
+                prefetch_all(&value[..value.len().min(FORESEEN_BYTES)]);
+            }
+        }
     }
 
     /// Whether any key of the range has a version newer than `since`.

@@ -25,7 +25,7 @@ use crate::{
         RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    tail::{Tail, counter_entry, counter_value},
+    tail::{FORESEEN_MAX, Tail, counter_entry, counter_value},
 };
 
 /// See the module.
@@ -143,7 +143,23 @@ impl State {
     /// # Errors
     /// `Corrupt` when what would say so is damaged, or it is older than what was lost of the log.
     pub(crate) fn get(&self, key: &[u8], at: Epoch) -> Result<Option<Found>> {
-        let hash = key_hash(key);
+        self.get_hashed(key_hash(key), key, at)
+    }
+
+    /// Has the processor fetch what [`State::get_hashed`] will look at for these keys, each with its hash; no more
+    /// than [`FORESEEN_MAX`](crate::tail::FORESEEN_MAX) of them.
+    pub(crate) fn foresee(&self, wanted: &[(u64, &[u8])]) {
+        let mut hashes = [0; FORESEEN_MAX];
+        for (hash, (wanted, _)) in hashes.iter_mut().zip(wanted) {
+            *hash = *wanted;
+        }
+        for tail in &self.tails {
+            tail.foresee(&hashes[..wanted.len().min(FORESEEN_MAX)]);
+        }
+    }
+
+    /// As [`State::get`], for who knows the hash of the key.
+    pub(crate) fn get_hashed(&self, hash: u64, key: &[u8], at: Epoch) -> Result<Option<Found>> {
         let mut best: Option<Found> = None;
         let is_newer =
             |best: &Option<Found>, epoch: Epoch| best.as_ref().is_none_or(|best| best.epoch < epoch);

@@ -9,7 +9,8 @@ use millpond_core::{
 use super::{Epochs, MergeScan, State, count::count};
 use crate::{
     fork,
-    run::{Entry, Found},
+    run::{Entry, Found, key_hash},
+    tail::FORESEEN_MAX,
 };
 
 /// See the module.
@@ -41,6 +42,34 @@ impl View for LocalView {
     fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
         self.check()?;
         with_key(key, |key| self.state.get(key, self.epoch)?.map_or(Ok(None), into_record))
+    }
+
+    fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Record>>> {
+        self.check()?;
+        let mut records = Vec::with_capacity(keys.len());
+        let (mut bytes, mut ends) = (Vec::new(), [0; FORESEEN_MAX]);
+        for keys in keys.chunks(FORESEEN_MAX) {
+            bytes.clear();
+            for (key, end) in keys.iter().zip(&mut ends) {
+                bytes.extend_from_slice(key.partition);
+                bytes.extend_from_slice(key.sort);
+                *end = bytes.len();
+            }
+            let mut begin = 0;
+            let mut wanted = [(0, &[][..]); FORESEEN_MAX];
+            for (end, wanted) in ends[..keys.len()].iter().zip(&mut wanted) {
+                let key = &bytes[begin..*end];
+                *wanted = (key_hash(key), key);
+                begin = *end;
+            }
+            let wanted = &wanted[..keys.len()];
+            self.state.foresee(wanted);
+            for (hash, key) in wanted {
+                let found = self.state.get_hashed(*hash, key, self.epoch)?;
+                records.push(found.map_or(Ok(None), into_record)?);
+            }
+        }
+        Ok(records)
     }
 
     fn scan(&self, range: KeyRange<'_>, direction: Direction) -> Result<Box<dyn Cursor>> {
