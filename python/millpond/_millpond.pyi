@@ -50,6 +50,10 @@ __all__ = [
     "MapRange",
     "MapSeeker",
     "NativeCommit",
+    "NativeEngine",
+    "NativeEngineIterator",
+    "NativeEngineRecords",
+    "NativeEngineTransaction",
     "NativeFolder",
     "NativeReader",
     "NativeWatch",
@@ -85,6 +89,7 @@ _FolderRow: TypeAlias = tuple[str, int | None, int | None, bool | None, int | No
 _Extent: TypeAlias = tuple[int, Buffer] | tuple[int, Buffer, int]
 _Presence: TypeAlias = Literal["missing", "exists"]
 _KeyKind: TypeAlias = Literal["hashed", "integer", "lexical"]
+_Range: TypeAlias = Literal["all", "above", "equal_above", "below", "equal_below", "between"]
 _T = TypeVar("_T")
 _Yield = TypeVar("_Yield", covariant=True, default=bytes)
 
@@ -2212,3 +2217,191 @@ class NativeWatch:
 
     def close(self) -> None:
         """Ends it."""
+
+@final
+class NativeEngine:
+    """One of pmemkv's engines, for :mod:`millpond.compat.pmemkv`; any number of threads may use it at once.
+
+    Keys and values are bytes-like, or ``str``, which stands for its UTF-8. A failure is the exception that
+    ``millpond.compat.pmemkv`` has for its status. What pmemkv's engine of the name doesn't do is refused.
+    """
+
+    def __new__(cls, engine: str, config: str | Mapping[str, object]) -> Self:
+        """Opens the engine of a name, with a configuration in JSON or as a mapping.
+
+        ``path``, ``size``, ``create_if_missing``, ``create_or_error_if_exists`` (or ``force_create``) and
+        ``comparator`` are pmemkv's; ``durability`` of a persistent engine is "sync" or "async". Other items
+        are ignored.
+        """
+
+    @property
+    def name(self) -> str:
+        """The engine's name."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped."""
+
+    @property
+    def traits(self) -> dict[str, bool]:
+        """What the engine is and does.
+
+        ``persistent``, ``concurrent``, ``sorted``, ``comparator``, ``ranges``, ``iterators`` and what they do
+        (``steps``, ``steps_back``), ``transactions``, ``defrag``, and ``fixed_size``: whether keys and values
+        are of 8 bytes.
+        """
+
+    def stop(self) -> None:
+        """Closes the engine; may be called again. Views of values stay valid."""
+
+    def put(self, key: _Key, value: str | Buffer, /) -> None:
+        """Puts a record in place of any that has its key."""
+
+    def get(self, key: _Key, /) -> bytes | None:
+        """The value of a key, or None."""
+
+    def get_view(self, key: _Key, /) -> memoryview | None:
+        """The value of a key without a copy, or None. It is read-only, and stays what it is."""
+
+    def exists(self, key: _Key, /) -> bool:
+        """Whether there is a record of a key."""
+
+    def remove(self, key: _Key, /) -> bool:
+        """Removes a record; answers whether there was one."""
+
+    def update(self, key: _Key, offset: int, data: str | Buffer, /) -> bool:
+        """Writes into a value from an offset on, in one step; answers whether there was such a record."""
+
+    def compare_and_swap(self, key: _Key, expected: str | Buffer | None, new: str | Buffer | None, /) -> bool:
+        """Puts a value in place of the expected one; answers whether it was there.
+
+        An expected None is no record at all, and a new None removes the record.
+        """
+
+    def put_many(
+        self, entries: Mapping[_K, str | Buffer] | Iterable[tuple[_K, str | Buffer]], /
+    ) -> None:
+        """Puts many records, or none of them if one can't be put."""
+
+    def get_many(self, keys: Iterable[_Key], /) -> dict[bytes, bytes | None]:
+        """The values of many keys, by key; None where there is no such record."""
+
+    def count(self, which: _Range, key: _Key | None = None, key2: _Key | None = None, /) -> int:
+        """How many records a range has."""
+
+    @overload
+    def each(
+        self,
+        which: _Range,
+        key: _Key | None,
+        key2: _Key | None,
+        shape: Literal["keys"],
+        callback: Callable[[memoryview], object],
+        /,
+    ) -> None: ...
+    @overload
+    def each(
+        self,
+        which: _Range,
+        key: _Key | None,
+        key2: _Key | None,
+        shape: Literal["items"],
+        callback: Callable[[memoryview, memoryview], object],
+        /,
+    ) -> None:
+        """Calls back for each record of a range, with views that stay valid. An exception ends it."""
+
+    def entries(
+        self,
+        which: _Range,
+        key: _Key | None = None,
+        key2: _Key | None = None,
+        shape: Literal["keys", "items"] = "items",
+        reverse: bool = False,
+    ) -> NativeEngineRecords:
+        """The records of a range: keys, or pairs of keys and values. Backwards where there is an order."""
+
+    def iterator(self, write: bool = False) -> NativeEngineIterator:
+        """An iterator as pmemkv has them: a position that is moved."""
+
+    def transaction(self) -> NativeEngineTransaction:
+        """A transaction: puts and removals that take effect together."""
+
+    def defrag(self, start: float = 0.0, amount: float = 100.0) -> None:
+        """Moves ``amount`` percent of the records together, from ``start`` percent on."""
+
+@final
+class NativeEngineRecords:
+    """The records of a range of an engine, one after the other: keys, or pairs of keys and values."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+@final
+class NativeEngineIterator:
+    """A position among the records of an engine. A move that answers False leaves it nowhere.
+
+    It shows a record as it was when it went there, holds no lock, and lets go of uncommitted writes when it
+    moves.
+    """
+
+    def seek(self, key: _Key, /) -> bool:
+        """Goes to a key; answers whether it is there, as all moves do."""
+
+    def seek_lower(self, key: _Key, /) -> bool:
+        """Goes to the greatest smaller key."""
+
+    def seek_lower_eq(self, key: _Key, /) -> bool:
+        """Goes to a key or the greatest smaller one."""
+
+    def seek_higher(self, key: _Key, /) -> bool:
+        """Goes to the smallest greater key."""
+
+    def seek_higher_eq(self, key: _Key, /) -> bool:
+        """Goes to a key or the smallest greater one."""
+
+    def to_first(self) -> bool:
+        """Goes to the first record."""
+
+    def to_last(self) -> bool:
+        """Goes to the last record."""
+
+    def is_next(self) -> bool:
+        """Whether there is a next record; the iterator stays."""
+
+    def next(self) -> bool:
+        """Goes to the next record."""
+
+    def prev(self) -> bool:
+        """Goes to the previous record."""
+
+    def key(self) -> bytes:
+        """The key of the record."""
+
+    def read_range(self, begin: int = 0, count: int = ..., /) -> bytes:
+        """``count`` bytes of the value from ``begin`` on, or as many as there are."""
+
+    def write_range(self, begin: int, data: str | Buffer, /) -> None:
+        """Writes into the value, which nobody sees before the commit."""
+
+    def commit(self) -> None:
+        """Makes what was written the record's, in one step."""
+
+    def abort(self) -> None:
+        """Lets go of what was written and not committed."""
+
+@final
+class NativeEngineTransaction:
+    """Puts and removals that nobody sees before they are committed, in one step."""
+
+    def put(self, key: _Key, value: str | Buffer, /) -> None:
+        """Puts a record at the commit."""
+
+    def remove(self, key: _Key, /) -> None:
+        """Removes a record at the commit, if there is one then."""
+
+    def commit(self) -> None:
+        """Makes the changes."""
+
+    def abort(self) -> None:
+        """Lets go of the changes."""

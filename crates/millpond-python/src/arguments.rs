@@ -125,6 +125,26 @@ impl AsRef<[u8]> for Value<'_> {
     }
 }
 
+/// A value that may also be a `str`, which stands for its UTF-8.
+pub struct Data<'a>(Value<'a>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Data<'a> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if object.is_instance_of::<PyString>() {
+            return Ok(Self(Value(Cow::Borrowed(object.extract::<&'a str>()?.as_bytes()))));
+        }
+        object.extract().map(Self)
+    }
+}
+
+impl AsRef<[u8]> for Data<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
 /// The bytes of any buffer, whatever its items are: an `array('d')` or a NumPy array too.
 fn byte_view(object: Borrowed<'_, '_, PyAny>) -> PyResult<Vec<u8>> {
     let py = object.py();

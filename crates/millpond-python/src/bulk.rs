@@ -160,7 +160,7 @@ pub fn equal<'py>(dict: &impl Entries, other: &Bound<'py, PyAny>) -> Result<Boun
 }
 
 /// The pairs of a mapping or of an iterable, held.
-fn pairs<'py>(entries: &Bound<'py, PyAny>) -> PyResult<Vec<Pair<'py>>> {
+pub fn pairs<'py>(entries: &Bound<'py, PyAny>) -> PyResult<Vec<Pair<'py>>> {
     if let Ok(dict) = entries.cast::<PyDict>() {
         return Ok(dict.iter().collect());
     }

@@ -17,6 +17,8 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub enum Failure {
     /// The front door's.
     Store(Error),
+    /// An engine's.
+    Engine(millpond_pmemkv::Error),
     /// One that is an exception already.
     Python(PyErr),
 }
@@ -24,6 +26,12 @@ pub enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<millpond_pmemkv::Error> for Failure {
+    fn from(error: millpond_pmemkv::Error) -> Self {
+        Self::Engine(error)
     }
 }
 
@@ -47,9 +55,19 @@ impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Store(error) => Python::attach(|py| exception(py, &error)),
+            Failure::Engine(error) => Python::attach(|py| engine_exception(py, &error)),
             Failure::Python(error) => error,
         }
     }
+}
+
+/// The exception that pmemkv's programs know for a failure of an engine.
+fn engine_exception(py: Python<'_>, error: &millpond_pmemkv::Error) -> PyErr {
+    let raise = || -> PyResult<PyErr> {
+        let raise_for = package::pmemkv_errors(py)?.getattr("raise_for")?;
+        Ok(PyErr::from_value(raise_for.call1((error.status().number(), error.to_string()))?))
+    };
+    raise().unwrap_or_else(|instead| instead)
 }
 
 /// What a callable or a file of Python's raised, inside an error of the store.

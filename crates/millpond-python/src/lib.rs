@@ -17,6 +17,11 @@ mod bulk;
 mod cli;
 mod container;
 mod dict;
+mod engine;
+mod engine_config;
+mod engine_iterator;
+mod engine_records;
+mod engine_transaction;
 mod errors;
 mod folder;
 mod folder_objects;
@@ -57,6 +62,10 @@ mod native {
         cli::run_cli,
         container::Container,
         dict::Dict,
+        engine::NativeEngine,
+        engine_iterator::NativeEngineIterator,
+        engine_records::NativeEngineRecords,
+        engine_transaction::NativeEngineTransaction,
         folder::NativeFolder,
         folder_objects::{FolderContents, FolderIds, FolderObjects},
         iterator::DictIterator,

@@ -54,6 +54,12 @@ pub fn transactions(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     module(py, &MODULE, "millpond._transactions")
 }
 
+/// `millpond.compat.pmemkv._errors`: the exceptions of pmemkv's statuses.
+pub fn pmemkv_errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    module(py, &MODULE, "millpond.compat.pmemkv._errors")
+}
+
 fn module<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyModule>>,
