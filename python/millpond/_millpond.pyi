@@ -2278,9 +2278,7 @@ class NativeEngine:
         An expected None is no record at all, and a new None removes the record.
         """
 
-    def put_many(
-        self, entries: Mapping[_K, str | Buffer] | Iterable[tuple[_K, str | Buffer]], /
-    ) -> None:
+    def put_many(self, entries: Mapping[_K, str | Buffer] | Iterable[tuple[_K, str | Buffer]], /) -> None:
         """Puts many records, or none of them if one can't be put."""
 
     def get_many(self, keys: Iterable[_Key], /) -> dict[bytes, bytes | None]:
