@@ -16,6 +16,7 @@ use crate::{
     exit,
     failure::{Failure, Outcome},
     health::HealthCommand,
+    map::MapCommand,
     object::ObjectCommand,
     output::Output,
     pool::PoolCommand,
@@ -36,7 +37,7 @@ Pools are found by label under MILLPOND_HOME (default: the user's data directory
 Exit codes: 0 done, 2 wrong arguments, 3 not found, 4 exists already, 5 busy, 6 no space, 7 corrupt;
 docs/cli.md has the others.";
 
-/// Pools, containers and dictionaries of Millpond, an object store in a directory.
+/// Pools, containers, dictionaries and maps of Millpond, an object store in a directory.
 #[derive(Parser)]
 #[command(
     name = "millpond",
@@ -73,6 +74,11 @@ enum Noun {
     Dict {
         #[command(subcommand)]
         command: DictCommand,
+    },
+    /// Read and write ordered maps: dictionaries in an order of their own.
+    Map {
+        #[command(subcommand)]
+        command: MapCommand,
     },
     /// Read and write objects: values and arrays of records under dkeys and akeys.
     #[command(visible_alias = "obj")]
@@ -124,6 +130,7 @@ impl Noun {
             Noun::Pool { command } => command.run(output),
             Noun::Container { command } => command.run(output),
             Noun::Dict { command } => command.run(output),
+            Noun::Map { command } => command.run(output),
             Noun::Object { command } => command.run(output),
             Noun::Blob { command } => command.run(output),
             Noun::Snapshot { command } => command.run(output),

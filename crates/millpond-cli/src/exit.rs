@@ -23,7 +23,7 @@ pub const EXIT_CODES: &[(u8, &str, &str)] = &[
     (13, "timeout", "another process held a lock for too long"),
     (14, "key_too_long", "a key is longer than the store takes"),
     (15, "value_too_long", "a value is longer than the store takes"),
-    (16, "not_supported", "this backend can't do that"),
+    (16, "not_supported", "this backend, or the command line, can't do that"),
     (17, "io", "the operating system failed to read or write"),
     (18, "poisoned", "a sync failed earlier: recent changes may not be durable"),
     (19, "epoch_gone", "the state that was asked for is no longer kept"),

@@ -6,7 +6,8 @@
 //! output. Signals are caught only where [`Streams::signals`] allows it, while a command runs that ends by
 //! an interrupt, and are given back after that.
 //!
-//! One file per noun ([`pool`], [`container`], [`dict`], [`object`], [`blob`], …) holds its arguments and what they do;
+//! One file per noun ([`pool`], [`container`], [`dict`], [`map`], [`object`], [`blob`], …) holds its
+//! arguments and what they do; [`entries`] has what those that hold keys and values have in common;
 //! [`output`] decides how an answer looks (tables for people, one JSON document for programs), and
 //! [`exit`] has the one table of exit codes.
 
@@ -17,9 +18,11 @@ mod blob;
 mod completions;
 mod container;
 mod dict;
+mod entries;
 mod exit;
 mod failure;
 mod health;
+mod map;
 mod names;
 mod object;
 mod output;

@@ -6,7 +6,7 @@
 use std::{ffi::OsString, path::Path};
 
 use clap::Args;
-use millpond::{Container, Dict, Error, ErrorKind, Moment, OpenOptions, Pool};
+use millpond::{Container, Error, ErrorKind, Moment, OpenOptions, Pool};
 
 use crate::failure::Outcome;
 
@@ -145,24 +145,9 @@ impl ContainerName {
 }
 
 impl DictName {
-    /// Opens the dictionary to look at it.
-    pub(crate) fn read(&self, at: &AtOption) -> Outcome<Dict> {
-        self.find(&at.of(self.container.read()?)?)
-    }
-
-    /// The dictionary of this name in `container`.
-    pub(crate) fn find(&self, container: &Container) -> Outcome<Dict> {
-        container.dict(&self.dict).map_err(|error| self.suggest(error, container).into())
-    }
-
     /// Adds what the user may have meant to an error of a missing dictionary.
     pub(crate) fn suggest(&self, error: Error, container: &Container) -> Error {
         suggest(error, &self.dict, container.dicts().unwrap_or_default())
-    }
-
-    /// As people write it.
-    pub(crate) fn shown(&self) -> String {
-        format!("{} {}", self.container.shown(), self.dict)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{StoreName, id, no_blob};
 use crate::{
-    dict::{bytes::store_error, sink::Sink},
+    entries::{bytes::store_error, sink::Sink},
     failure::Outcome,
     output::{Output, hex},
 };

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::range::RangeOptions;
 use crate::{
+    entries::{EntriesRange, Target},
     failure::Outcome,
     names::{AtOption, DictName},
     output::{Entry, Output, hex, printable_bytes},
@@ -37,9 +38,8 @@ pub(crate) struct KeysCommand {
 
 impl KeysCommand {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
-        let (range, limit) = self.range.decode(self.hex)?;
-        let dict = self.dict.read(&self.at)?;
-        let mut keys = dict.range(range)?.keys_only();
+        let (entries, limit) = self.range.of(&self.dict.read(&self.at)?, self.hex)?;
+        let mut keys = entries.keys_only();
         let mut left = limit;
         if output.is_json() {
             output.begin("[", "]")?;

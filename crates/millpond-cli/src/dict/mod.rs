@@ -1,22 +1,16 @@
 //! `millpond dict`: dictionaries, their entries, and copies of them as JSON Lines.
 
-pub(crate) mod bytes;
-mod count;
-mod delete;
-mod dump;
-mod get;
+mod examples;
 mod keys;
-pub(crate) mod lines;
-mod load;
-mod put;
 mod range;
-pub(crate) mod sink;
 
-use clap::{Args, Subcommand, ValueEnum};
-use millpond::{Container, Dict, Durability, Error, ErrorKind, OpenOptions};
+use clap::{Args, Subcommand};
+use millpond::{Container, Dict, OpenOptions};
 use serde_json::json;
 
+use self::range::{Bounds, RangeOptions};
 use crate::{
+    entries::{CountCommand, DeleteCommand, DumpCommand, GetCommand, LoadCommand, PutCommand, Target},
     failure::Outcome,
     names::{AtOption, ContainerName, DictName},
     output::Output,
@@ -48,57 +42,40 @@ pub(crate) enum DictCommand {
     },
 
     /// Write the value of a key to the standard output, byte by byte as it is stored.
-    #[command(after_help = get::EXAMPLES)]
-    Get(get::GetCommand),
+    #[command(after_help = examples::GET)]
+    Get(GetCommand<DictName>),
 
     /// Store a value under a key.
-    #[command(after_help = put::EXAMPLES)]
-    Put(put::PutCommand),
+    #[command(after_help = examples::PUT)]
+    Put(PutCommand<DictName>),
 
     /// Delete keys, all of them or none.
-    #[command(visible_alias = "del", after_help = delete::EXAMPLES)]
-    Delete(delete::DeleteCommand),
+    #[command(visible_alias = "del", after_help = examples::DELETE)]
+    Delete(DeleteCommand<DictName>),
 
     /// List keys in the order of their bytes.
     #[command(after_help = keys::EXAMPLES)]
     Keys(keys::KeysCommand),
 
     /// Write entries as JSON Lines: {"key": …, "value": …}, binary ones under key_hex, value_hex.
-    #[command(after_help = dump::EXAMPLES)]
-    Dump(dump::DumpCommand),
+    #[command(after_help = examples::DUMP)]
+    Dump(DumpCommand<DictName>),
 
     /// Store entries from JSON Lines, as dump writes them.
-    #[command(after_help = load::EXAMPLES)]
-    Load(load::LoadCommand),
+    #[command(after_help = examples::LOAD)]
+    Load(LoadCommand<DictName>),
 
     /// Print how many keys there are, in all or of a range.
-    #[command(after_help = count::EXAMPLES)]
-    Count(count::CountCommand),
+    #[command(after_help = examples::COUNT)]
+    Count(CountCommand<DictName>),
 }
 
-/// How durably a command writes.
+/// Whether the dictionary is made where there is none.
 #[derive(Args)]
-pub(crate) struct DurabilityOption {
-    /// What a success promises: sync survives a loss of power, async the death of the process. The
-    /// container's property decides otherwise.
-    #[arg(long, value_enum)]
-    durability: Option<DurabilityWord>,
-}
-
-/// How a command stores entries.
-#[derive(Args)]
-pub(crate) struct WriteOptions {
-    #[command(flatten)]
-    durability: DurabilityOption,
+pub(crate) struct DictCreation {
     /// Create the dictionary if there is none of that name.
     #[arg(long)]
     create: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DurabilityWord {
-    Sync,
-    Async,
 }
 
 impl DictCommand {
@@ -118,31 +95,30 @@ impl DictCommand {
     }
 }
 
-impl DurabilityOption {
-    /// Opens the container for writing.
-    pub(crate) fn open(&self, name: &ContainerName) -> Outcome<Container> {
-        let durability = self.durability.map(|word| match word {
-            DurabilityWord::Sync => Durability::Sync,
-            DurabilityWord::Async => Durability::Async,
-        });
-        name.open(OpenOptions { durability, ..OpenOptions::default() })
-    }
-}
+impl Target for DictName {
+    type Entries = Dict;
+    type Creation = DictCreation;
+    type Bounds = Bounds;
+    type Range = RangeOptions;
 
-impl WriteOptions {
-    /// Opens the container for writing, and the dictionary in it.
-    fn open(&self, name: &DictName) -> Outcome<(Container, Dict)> {
-        let container = self.durability.open(&name.container)?;
-        let dict =
-            if self.create { container.open_or_create_dict(&name.dict)? } else { name.find(&container)? };
-        Ok((container, dict))
+    fn container(&self) -> &ContainerName {
+        &self.container
     }
-}
 
-/// There is no such key.
-fn no_key(key: &[u8], name: &DictName) -> Error {
-    let key = crate::output::printable_bytes(key);
-    Error::new(ErrorKind::NotFound, format!("there is no key \"{key}\" in {}", name.shown()))
+    fn find(&self, container: &Container) -> Outcome<Dict> {
+        container.dict(&self.dict).map_err(|error| self.suggest(error, container).into())
+    }
+
+    fn find_or_create(&self, container: &Container, creation: &DictCreation) -> Outcome<Dict> {
+        match creation.create {
+            true => Ok(container.open_or_create_dict(&self.dict)?),
+            false => self.find(container),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!("{} {}", self.container.shown(), self.dict)
+    }
 }
 
 fn create(name: &DictName, output: &mut Output<'_, '_>) -> Outcome {

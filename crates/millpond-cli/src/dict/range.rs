@@ -1,16 +1,18 @@
-//! Which keys: the options that `keys` and `dump` share.
+//! Which keys of a dictionary: the options that `keys`, `dump` and `count` share.
 
 use std::{ffi::OsString, ops::Bound};
 
 use clap::Args;
-use millpond::DictRange;
+use millpond::{Dict, DictIter, DictRange};
 
-use super::bytes::decode;
-use crate::failure::Outcome;
+use crate::{
+    entries::{EntriesBounds, EntriesRange, bytes::decode},
+    failure::Outcome,
+};
 
-/// Which keys, in which order.
+/// Between which keys.
 #[derive(Args)]
-pub(super) struct RangeOptions {
+pub(crate) struct Bounds {
     /// Only keys that begin with PREFIX.
     #[arg(long, value_name = "PREFIX", allow_hyphen_values = true)]
     prefix: Option<OsString>,
@@ -20,6 +22,13 @@ pub(super) struct RangeOptions {
     /// Only keys before KEY, itself not included.
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     end: Option<OsString>,
+}
+
+/// Which keys, in which order.
+#[derive(Args)]
+pub(crate) struct RangeOptions {
+    #[command(flatten)]
+    bounds: Bounds,
     /// Go on after KEY, the last one seen (with --reverse: go on below it).
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     after: Option<OsString>,
@@ -31,16 +40,36 @@ pub(super) struct RangeOptions {
     limit: Option<u64>,
 }
 
+impl Bounds {
+    fn decode(self, hex: bool) -> Outcome<DictRange> {
+        let decode = |word: Option<OsString>| word.map(|word| decode(word, hex)).transpose();
+        Ok(DictRange {
+            prefix: decode(self.prefix)?,
+            start: decode(self.start)?.map_or(Bound::Unbounded, Bound::Included),
+            end: decode(self.end)?.map_or(Bound::Unbounded, Bound::Excluded),
+            reverse: false,
+        })
+    }
+
+    fn is_everything(&self) -> bool {
+        self.prefix.is_none() && self.start.is_none() && self.end.is_none()
+    }
+}
+
+impl EntriesBounds<Dict> for Bounds {
+    fn count(self, dict: &Dict, hex: bool) -> Outcome<u64> {
+        Ok(dict.count(&self.decode(hex)?)?)
+    }
+}
+
 impl RangeOptions {
     /// The range, and how many keys of it at most.
-    pub(super) fn decode(self, hex: bool) -> Outcome<(DictRange, u64)> {
-        let decode = |word: Option<OsString>| word.map(|word| decode(word, hex)).transpose();
-        let after = decode(self.after)?;
-        let mut start = decode(self.start)?.map_or(Bound::Unbounded, Bound::Included);
-        let mut end = decode(self.end)?.map_or(Bound::Unbounded, Bound::Excluded);
-        if let Some(after) = after {
+    fn decode(self, hex: bool) -> Outcome<(DictRange, u64)> {
+        let mut range = DictRange { reverse: self.reverse, ..self.bounds.decode(hex)? };
+        if let Some(after) = self.after {
+            let after = decode(after, hex)?;
             // Of two bounds on the same side, the one that leaves fewer keys counts.
-            let bound = if self.reverse { &mut end } else { &mut start };
+            let bound = if self.reverse { &mut range.end } else { &mut range.start };
             let replace = match bound {
                 Bound::Included(key) | Bound::Excluded(key) if self.reverse => after < *key,
                 Bound::Included(key) | Bound::Excluded(key) => after >= *key,
@@ -50,17 +79,18 @@ impl RangeOptions {
                 *bound = Bound::Excluded(after);
             }
         }
-        let range = DictRange { prefix: decode(self.prefix)?, start, end, reverse: self.reverse };
         Ok((range, self.limit.unwrap_or(u64::MAX)))
     }
+}
 
-    /// Whether these options ask for every key.
-    pub(super) fn is_everything(&self) -> bool {
-        self.prefix.is_none()
-            && self.start.is_none()
-            && self.end.is_none()
-            && self.after.is_none()
-            && self.limit.is_none()
+impl EntriesRange<Dict> for RangeOptions {
+    fn is_everything(&self) -> bool {
+        self.bounds.is_everything() && self.after.is_none() && self.limit.is_none()
+    }
+
+    fn of(self, dict: &Dict, hex: bool) -> Outcome<(DictIter, u64)> {
+        let (range, limit) = self.decode(hex)?;
+        Ok((dict.range(range)?, limit))
     }
 }
 
@@ -76,9 +106,7 @@ mod tests {
     ) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
         let word = |text: &str| OsString::from(text);
         let options = RangeOptions {
-            prefix: None,
-            start: start.map(word),
-            end: end.map(word),
+            bounds: Bounds { prefix: None, start: start.map(word), end: end.map(word) },
             after: Some(word(after)),
             reverse,
             limit: None,

@@ -12,7 +12,7 @@ use super::{
     keys::{add_bytes, add_key},
 };
 use crate::{
-    dict::sink::Sink,
+    entries::sink::Sink,
     failure::Outcome,
     names::AtOption,
     output::{Output, plural},

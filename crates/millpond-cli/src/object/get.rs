@@ -11,7 +11,7 @@ use super::{
     keys::{Word, add_bytes, shown_key},
 };
 use crate::{
-    dict::{lines::PART_BYTES_MAX, sink::Sink},
+    entries::{lines::PART_BYTES_MAX, sink::Sink},
     failure::{Failure, Outcome},
     names::AtOption,
     output::{Output, hex},

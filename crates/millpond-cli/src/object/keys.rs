@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ObjectName;
 use crate::{
-    dict::bytes::decode,
+    entries::bytes::decode,
     failure::{Failure, Outcome},
     names::AtOption,
     output::{Output, hex, printable_bytes},

@@ -15,7 +15,7 @@ use millpond::{
 use serde_json::{Value, json};
 
 use crate::{
-    dict::DurabilityOption,
+    entries::DurabilityOption,
     failure::{Failure, Outcome},
     names::{AtOption, ContainerName},
     object::keys::{Word, json_key, shown_key},

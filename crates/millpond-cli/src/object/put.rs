@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ObjectName, keys::Word};
 use crate::{
-    dict::{
+    entries::{
         DurabilityOption,
         bytes::{Source, store_error},
         lines::PART_BYTES_MAX,

@@ -1,17 +1,20 @@
 //! A key and its value, or a part of it, as one JSON object.
 //!
-//! Bytes that are UTF-8 stand as text under `key` and `value`; others in hexadecimal digits under
+//! A key that is a number is one in JSON. Bytes that are UTF-8 stand as text under `key` and `value`; others in hexadecimal digits under
 //! `key_hex` and `value_hex`, so that a reader never has to guess.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::hex;
+use crate::entries::KeyForm;
 
 /// A key, and what is said of its value.
 #[derive(Default)]
 pub(crate) struct Entry<'a> {
     /// The key.
     pub(crate) key: &'a [u8],
+    /// What the key is.
+    pub(crate) form: KeyForm,
     /// The value, or a part of it.
     pub(crate) value: Option<&'a [u8]>,
     /// Where the bytes of `value` begin in the whole value, if they aren't the whole.
@@ -23,7 +26,7 @@ pub(crate) struct Entry<'a> {
 impl Serialize for Entry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        bytes_entry(&mut map, ["key", "key_hex"], self.key)?;
+        self.form.serialize(&mut map, self.key)?;
         if let Some(offset) = self.offset {
             map.serialize_entry("offset", &offset)?;
         }
@@ -58,7 +61,8 @@ mod tests {
         let of = |entry: &Entry<'_>| serde_json::to_string(entry).unwrap();
         let entry = Entry { key: b"k\"\0", value: Some(b"\xff\x00"), ..Entry::default() };
         assert_eq!(of(&entry), r#"{"key":"k\"\u0000","value_hex":"ff00"}"#);
-        let part = Entry { key: b"\x80", value: Some(b""), offset: Some(0), length: Some(7) };
+        let part =
+            Entry { key: b"\x80", value: Some(b""), offset: Some(0), length: Some(7), ..Entry::default() };
         assert_eq!(of(&part), r#"{"key_hex":"80","offset":0,"length":7,"value":""}"#);
     }
 }

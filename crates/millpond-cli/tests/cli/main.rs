@@ -10,6 +10,7 @@ mod container;
 mod dict;
 mod docs;
 mod health;
+mod map;
 mod object;
 mod output;
 mod pool;

@@ -252,6 +252,19 @@ impl Container {
         self.find_map_under(name, comparator)?.ok_or_else(|| catalog::missing(self, NamedKind::Map, name))
     }
 
+    /// In which order a map has its keys, also of one that this process can't open, since nothing is registered under
+    /// its comparator's name.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub fn map_comparator(&self, name: &str) -> Result<Comparator> {
+        match catalog::open(self, NamedKind::Map, name)? {
+            Some((_, Settings::Map(comparator))) => Ok(comparator),
+            Some(_) => Err(self.not_a_map(name)),
+            None => Err(catalog::missing(self, NamedKind::Map, name)),
+        }
+    }
+
     /// Creates an ordered map, of a name of 1 to 512 bytes. Its comparator stays.
     ///
     /// # Errors
@@ -293,12 +306,15 @@ impl Container {
     fn find_map(&self, name: &str) -> Result<Option<OrderedMap>> {
         match catalog::open(self, NamedKind::Map, name)? {
             Some((named, Settings::Map(comparator))) => OrderedMap::new(named, comparator).map(Some),
-            Some(_) => {
-                let message = format!("the header of the ordered map {name:?} of {self} is another object's");
-                Err(Error::new(ErrorKind::Corrupt, message))
-            }
+            Some(_) => Err(self.not_a_map(name)),
             None => Ok(None),
         }
+    }
+
+    /// What is listed as a map has the header of something else.
+    fn not_a_map(&self, name: &str) -> Error {
+        let message = format!("the header of the ordered map {name:?} of {self} is another object's");
+        Error::new(ErrorKind::Corrupt, message)
     }
 
     fn find_map_under(&self, name: &str, comparator: &Comparator) -> Result<Option<OrderedMap>> {

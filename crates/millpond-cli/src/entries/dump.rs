@@ -1,41 +1,31 @@
-//! `millpond dict dump`.
+//! `millpond dict dump` and `millpond map dump`.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use millpond::Dict;
 use serde_json::json;
 
 use super::{
+    Entries, EntriesRange, KeyForm, Target,
     bytes::{fill, store_error},
     lines::{PART_BYTES_MAX, whole_characters},
-    range::RangeOptions,
     sink::Sink,
 };
 use crate::{
     failure::Outcome,
-    names::{AtOption, DictName},
+    names::AtOption,
     output::{Entry, Output, plural},
 };
 
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  millpond dict dump lab/results runs > runs.jsonl
-  millpond dict dump lab/results runs --prefix 2026- --output runs.jsonl
-  millpond dict dump lab/results runs | jq -r .key
-
-A value longer than 1 MiB is spread over several lines, each with the offset of its part and the
-length of the whole; `millpond dict load` puts them together again.";
-
 #[derive(Args)]
-pub(crate) struct DumpCommand {
+pub(crate) struct DumpCommand<T: Target> {
     #[command(flatten)]
-    dict: DictName,
+    target: T,
     #[command(flatten)]
     at: AtOption,
     #[command(flatten)]
-    range: RangeOptions,
-    /// The keys of --prefix, --start, --end and --after are in hexadecimal digits.
+    range: T::Range,
+    /// The keys that say where to begin and to end, unless they are numbers, are in hexadecimal digits.
     #[arg(long, short = 'x')]
     hex: bool,
     /// Write to FILE, which appears when it is complete; `-` is the standard output.
@@ -45,6 +35,7 @@ pub(crate) struct DumpCommand {
 
 /// What a dump has written so far, and how lines are told apart.
 struct Dump<'a, 'o, 's> {
+    form: KeyForm,
     sink: Sink,
     output: &'a mut Output<'o, 's>,
     /// Between two entries: a JSON array needs one, lines don't.
@@ -55,31 +46,31 @@ struct Dump<'a, 'o, 's> {
     bytes: u64,
 }
 
-impl DumpCommand {
+impl<T: Target> DumpCommand<T> {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let everything = self.range.is_everything();
-        let (range, limit) = self.range.decode(self.hex)?;
-        let dict = self.dict.read(&self.at)?;
+        let target = self.target.read(&self.at)?;
+        let (mut entries, limit) = self.range.of(&target, self.hex)?;
         let sink = Sink::new(self.output.as_deref())?;
         let to_output = matches!(sink, Sink::Output);
         // A bar would be drawn into the lines that a person looks at.
         let progress = match to_output && output.is_terminal() {
             true => None,
-            false => Some(output.progress("dumping", if everything { Some(dict.len()?) } else { None })),
+            false => Some(output.progress("dumping", if everything { Some(target.len()?) } else { None })),
         };
         let as_array = to_output && output.is_json();
         if as_array {
             output.begin("[", "]")?;
         }
         let (separator, terminator): (&[u8], &[u8]) = if as_array { (b",", b"") } else { (b"", b"\n") };
-        let mut dump = Dump { sink, output, separator, terminator, lines: 0, entries: 0, bytes: 0 };
-        let mut entries = dict.range(range)?;
+        let form = target.key_form();
+        let mut dump = Dump { form, sink, output, separator, terminator, lines: 0, entries: 0, bytes: 0 };
         while dump.entries < limit {
             let Some(entry) = entries.next_entry()? else { break };
             if entry.value_length()? <= PART_BYTES_MAX as u64 {
                 dump.whole(entry.key(), &entry.value()?)?;
             } else {
-                dump.parts(&dict, entry.key())?;
+                dump.parts(&target, entry.key())?;
             }
             if let Some(progress) = &progress {
                 progress.advance(1);
@@ -106,13 +97,13 @@ impl Dump<'_, '_, '_> {
     /// An entry on one line.
     fn whole(&mut self, key: &[u8], value: &[u8]) -> Outcome {
         self.entries += 1;
-        self.line(&Entry { key, value: Some(value), ..Entry::default() }, value.len())
+        self.line(&Entry { key, form: self.form, value: Some(value), ..Entry::default() }, value.len())
     }
 
     /// An entry whose value is spread over lines.
-    fn parts(&mut self, dict: &Dict, key: &[u8]) -> Outcome {
+    fn parts(&mut self, target: &impl Entries, key: &[u8]) -> Outcome {
         // Deleted since the walk began: the dump is as if it had begun after that.
-        let Some(mut reader) = dict.reader(key)? else { return Ok(()) };
+        let Some(mut reader) = target.reader(key)? else { return Ok(()) };
         let length = reader.len();
         let mut buffer = vec![0; PART_BYTES_MAX];
         let (mut held, mut offset) = (0, 0);
@@ -125,8 +116,13 @@ impl Dump<'_, '_, '_> {
             }
             let last = read == 0 || offset + held as u64 == length;
             let part = if last { held } else { whole_characters(&buffer[..held]) };
-            let entry =
-                Entry { key, value: Some(&buffer[..part]), offset: Some(offset), length: Some(length) };
+            let entry = Entry {
+                key,
+                form: self.form,
+                value: Some(&buffer[..part]),
+                offset: Some(offset),
+                length: Some(length),
+            };
             self.line(&entry, part)?;
             buffer.copy_within(part..held, 0);
             held -= part;

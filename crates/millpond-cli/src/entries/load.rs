@@ -1,4 +1,4 @@
-//! `millpond dict load`.
+//! `millpond dict load` and `millpond map load`.
 
 use std::{
     fs::File,
@@ -7,27 +7,18 @@ use std::{
 };
 
 use clap::Args;
-use millpond::{Dict, Error, ErrorKind, ValueWriter};
+use millpond::{Error, ErrorKind, ValueWriter};
 use serde_json::json;
 
 use super::{
-    WriteOptions,
+    Entries, Target, WriteOptions,
     bytes::store_error,
     lines::{self, Line},
 };
 use crate::{
     failure::{Failure, Outcome},
-    names::DictName,
-    output::{Output, Progress, plural, printable_bytes},
+    output::{Output, Progress, plural},
 };
-
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  millpond dict load lab/results runs runs.jsonl
-  millpond dict dump lab/results runs | millpond dict load other/copy runs --create
-
-Entries are stored in batches of up to 4 MiB, each of them whole or not at all; if a line is wrong,
-what comes before it is stored, and the error says which line it was.";
 
 /// Bytes of keys and values that are committed together.
 const BATCH_BYTES: usize = 4 << 20;
@@ -39,18 +30,18 @@ const BATCH_ENTRIES: usize = 10_000;
 const BUFFER_BYTES: usize = 256 * 1024;
 
 #[derive(Args)]
-pub(crate) struct LoadCommand {
+pub(crate) struct LoadCommand<T: Target> {
     #[command(flatten)]
-    dict: DictName,
+    target: T,
     /// The file; `-`, or nothing, is the standard input.
     file: Option<PathBuf>,
     #[command(flatten)]
-    options: WriteOptions,
+    options: WriteOptions<T>,
 }
 
-/// Entries on their way into a dictionary.
-struct Load<'a> {
-    dict: &'a Dict,
+/// Entries on their way to where they are stored.
+struct Load<'a, E: Entries> {
+    target: &'a E,
     batch: Vec<(Vec<u8>, Vec<u8>)>,
     batch_bytes: usize,
     /// The value whose parts are coming.
@@ -68,15 +59,15 @@ struct Partial {
     length: u64,
 }
 
-impl LoadCommand {
+impl<T: Target> LoadCommand<T> {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let path = self.file.filter(|path| path.as_os_str() != "-");
         let file = path.as_deref().map(open).transpose()?;
         let total = file.as_ref().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
-        let (container, dict) = self.options.open(&self.dict)?;
+        let (container, target) = self.options.open(&self.target)?;
         let progress = output.progress("loading", total);
         let mut load =
-            Load { dict: &dict, batch: Vec::new(), batch_bytes: 0, partial: None, stored: 0, bytes: 0 };
+            Load { target: &target, batch: Vec::new(), batch_bytes: 0, partial: None, stored: 0, bytes: 0 };
         let name = path.as_ref().map_or("the standard input".into(), |path| path.display().to_string());
         let loaded = match file {
             Some(file) => load.all(BufReader::with_capacity(BUFFER_BYTES, file), &name, &progress),
@@ -93,12 +84,12 @@ impl LoadCommand {
         })?;
         container.close()?;
         output.respond(&json!({ "entries": stored, "bytes": bytes }), |page| {
-            page.line(&format!("loaded {} into {}", plural(stored, "entry"), self.dict.shown()))
+            page.line(&format!("loaded {} into {}", plural(stored, "entry"), self.target.shown()))
         })
     }
 }
 
-impl Load<'_> {
+impl<E: Entries> Load<'_, E> {
     /// Stores every line, and whatever was collected before the first that is wrong.
     fn all(&mut self, mut reader: impl BufRead, name: &str, progress: &Progress) -> Outcome {
         let outcome = self.lines(&mut reader, name, progress);
@@ -121,13 +112,13 @@ impl Load<'_> {
             if text.is_empty() {
                 continue;
             }
-            let line = lines::parse(&text).map_err(|why| wrong(&why))?;
+            let line = lines::parse(&text, self.target.key_form()).map_err(|why| wrong(&why))?;
             self.line(line, &wrong)?;
         }
         match self.partial.take() {
             Some(partial) => Err(Failure::usage(format!(
-                "{name} ends in the middle of the value of \"{}\": {} of {} bytes are there",
-                printable_bytes(&partial.key),
+                "{name} ends in the middle of the value of {}: {} of {} bytes are there",
+                self.target.key_form().quoted(&partial.key),
                 partial.written,
                 partial.length
             ))),
@@ -145,7 +136,7 @@ impl Load<'_> {
         if offset == 0 && self.partial.is_none() {
             // Entries take effect in the order of their lines.
             self.commit()?;
-            let writer = self.dict.writer(&line.key)?;
+            let writer = self.target.writer(&line.key)?;
             self.partial = Some(Partial { key: line.key.clone(), writer, written: 0, length });
         }
         let Some(partial) = &mut self.partial else {
@@ -153,9 +144,9 @@ impl Load<'_> {
         };
         if partial.key != line.key || partial.written != offset || partial.length != length {
             return Err(wrong(&format!(
-                "not the part at offset {} of the value of \"{}\", which should come here",
+                "not the part at offset {} of the value of {}, which should come here",
                 partial.written,
-                printable_bytes(&partial.key)
+                self.target.key_form().quoted(&partial.key)
             )));
         }
         partial.writer.write_all(&line.value).map_err(|error| store_error("storing the value", error))?;
@@ -189,7 +180,7 @@ impl Load<'_> {
         let (count, bytes) =
             (self.batch.len(), self.batch.iter().map(|(_, value)| value.len()).sum::<usize>());
         self.batch_bytes = 0;
-        self.dict.put_many(self.batch.drain(..))?;
+        self.target.put_many(self.batch.drain(..))?;
         self.stored += count as u64;
         self.bytes += bytes as u64;
         Ok(())

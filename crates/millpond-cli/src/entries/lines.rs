@@ -1,13 +1,15 @@
 //! JSON Lines: entries as text that other programs write and read.
 //!
-//! A line is one object. `key` or `key_hex` and `value` or `value_hex` make a whole entry. A value
-//! longer than [`PART_BYTES_MAX`] is spread over consecutive lines, each with the `offset` of its
+//! A line is one object. `key` (a number where keys are numbers) or `key_hex` and `value` or `value_hex` make a
+//! whole entry. A value longer than [`PART_BYTES_MAX`] is spread over consecutive lines, each with the `offset` of its
 //! part and the `length` of the whole, so that neither side ever holds more than a part.
 
 use std::io::{self, BufRead};
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::KeyForm;
 use crate::output::parse_hex;
 
 /// Bytes of a value on one line.
@@ -28,7 +30,7 @@ pub(super) struct Line {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    key: Option<String>,
+    key: Option<Value>,
     key_hex: Option<String>,
     value: Option<String>,
     value_hex: Option<String>,
@@ -36,16 +38,16 @@ struct Raw {
     length: Option<u64>,
 }
 
-/// Understands a line, or says what is wrong with it.
-pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
+/// Understands a line whose key is of a form, or says what is wrong with it.
+pub(super) fn parse(line: &[u8], form: KeyForm) -> Result<Line, String> {
     let raw: Raw = serde_json::from_slice(line).map_err(|error| {
         let error = error.to_string();
         // The caller knows the line by its number in the file.
         let why = error.rsplit_once(" at line ").map_or(error.as_str(), |(why, _)| why);
         format!("not an entry such as {{\"key\": \"k\", \"value\": \"v\"}}: {why}")
     })?;
-    let key = bytes("key", raw.key, raw.key_hex)?;
-    let value = bytes("value", raw.value, raw.value_hex)?;
+    let key = bytes("key", raw.key, raw.key_hex, |key| form.decode_json(&key))?;
+    let value = bytes("value", raw.value, raw.value_hex, |text| Ok(text.into_bytes()))?;
     let part = match (raw.offset, raw.length) {
         (Some(offset), Some(length)) => Some((offset, length)),
         (None, Some(length)) if length != value.len() as u64 => {
@@ -83,9 +85,14 @@ pub(super) fn whole_characters(bytes: &[u8]) -> usize {
     }
 }
 
-fn bytes(name: &str, text: Option<String>, digits: Option<String>) -> Result<Vec<u8>, String> {
-    match (text, digits) {
-        (Some(text), None) => Ok(text.into_bytes()),
+fn bytes<P>(
+    name: &str,
+    plain: Option<P>,
+    digits: Option<String>,
+    encode: impl FnOnce(P) -> Result<Vec<u8>, String>,
+) -> Result<Vec<u8>, String> {
+    match (plain, digits) {
+        (Some(plain), None) => encode(plain),
         (None, Some(digits)) => parse_hex(digits.as_bytes()).map_err(|why| format!("\"{name}_hex\": {why}")),
         (None, None) => Err(format!("neither \"{name}\" nor \"{name}_hex\"")),
         (Some(_), Some(_)) => Err(format!("both \"{name}\" and \"{name}_hex\"")),
@@ -95,6 +102,23 @@ fn bytes(name: &str, text: Option<String>, digits: Option<String>) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(line: &[u8]) -> Result<Line, String> {
+        super::parse(line, KeyForm::Bytes)
+    }
+
+    #[test]
+    fn numbers_are_keys_where_keys_are_numbers() {
+        let entry = |key: [u8; 8]| Line { key: key.into(), value: b"v".into(), part: None };
+        let line = br#"{"key":-7,"value":"v"}"#;
+        assert_eq!(super::parse(line, KeyForm::Integer), Ok(entry((-7i64).to_le_bytes())));
+        assert_eq!(super::parse(line, KeyForm::Float), Ok(entry((-7f64).to_le_bytes())));
+        assert!(parse(line).unwrap_err().contains("-7"));
+        let digits = br#"{"key_hex":"000000000000f0ff","value":"v"}"#;
+        assert_eq!(super::parse(digits, KeyForm::Float), Ok(entry(f64::NEG_INFINITY.to_le_bytes())));
+        let text = br#"{"key":"seven","value":"v"}"#;
+        assert!(super::parse(text, KeyForm::Integer).unwrap_err().contains("whole numbers"));
+    }
 
     #[test]
     fn lines_are_entries_or_parts_of_entries() {

@@ -1,4 +1,4 @@
-//! `millpond dict get`.
+//! `millpond dict get` and `millpond map get`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -7,23 +7,15 @@ use millpond::ValueReader;
 use serde_json::json;
 
 use super::{
-    bytes::{decode, fill, store_error},
-    no_key,
+    Entries, KeyForm, Target,
+    bytes::{fill, store_error},
     sink::Sink,
 };
 use crate::{
     failure::Outcome,
-    names::{AtOption, DictName},
+    names::AtOption,
     output::{Entry, Output, hex},
 };
-
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  millpond dict get lab/results runs run-1
-  millpond dict get lab/results images loom --output loom.png
-  millpond dict get lab/results runs --hex 00ff
-  millpond dict get lab/results runs run-1 --at before-cleanup
-  millpond dict get lab/results runs -- -dashed-key";
 
 /// Bytes of a value that are in memory at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -32,14 +24,15 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 
 #[derive(Args)]
-pub(crate) struct GetCommand {
+pub(crate) struct GetCommand<T: Target> {
     #[command(flatten)]
-    dict: DictName,
+    target: T,
     #[command(flatten)]
     at: AtOption,
     /// The key.
+    #[arg(allow_negative_numbers = true)]
     key: OsString,
-    /// KEY is in hexadecimal digits, and so is what is printed.
+    /// KEY, unless it is a number, is in hexadecimal digits, and so is what is printed.
     #[arg(long, short = 'x')]
     hex: bool,
     /// Write the value to FILE, always as it is; `-` is the standard output.
@@ -47,15 +40,16 @@ pub(crate) struct GetCommand {
     output: Option<PathBuf>,
 }
 
-impl GetCommand {
+impl<T: Target> GetCommand<T> {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
-        let key = decode(self.key, self.hex)?;
-        let dict = self.dict.read(&self.at)?;
-        let Some(mut reader) = dict.reader(&key)? else {
-            return Err(no_key(&key, &self.dict).into());
+        let entries = self.target.read(&self.at)?;
+        let form = entries.key_form();
+        let key = form.decode(self.key, self.hex)?;
+        let Some(mut reader) = entries.reader(&key)? else {
+            return Err(self.target.no_key(form, &key).into());
         };
         if output.is_json() && self.output.is_none() {
-            return respond(&key, &mut reader, output);
+            return respond(form, &key, &mut reader, output);
         }
         let in_digits = self.hex && self.output.is_none();
         let mut sink = Sink::new(self.output.as_deref())?;
@@ -81,7 +75,7 @@ impl GetCommand {
 
 /// The JSON document of a value. A long one is written in digits as it is read, since whether it
 /// is text shows only at its end.
-fn respond(key: &[u8], reader: &mut ValueReader, output: &mut Output<'_, '_>) -> Outcome {
+fn respond(form: KeyForm, key: &[u8], reader: &mut ValueReader, output: &mut Output<'_, '_>) -> Outcome {
     let length = Some(reader.len());
     if reader.len() <= TEXT_BYTES_MAX {
         let mut value = Vec::new();
@@ -89,9 +83,9 @@ fn respond(key: &[u8], reader: &mut ValueReader, output: &mut Output<'_, '_>) ->
             value.extend_from_slice(chunk);
             Ok(())
         })?;
-        return output.respond(&Entry { key, length, value: Some(&value), offset: None }, |_| Ok(()));
+        return output.respond(&Entry { key, form, length, value: Some(&value), offset: None }, |_| Ok(()));
     }
-    let head = serde_json::to_string(&Entry { key, length, ..Entry::default() }).unwrap_or_default();
+    let head = serde_json::to_string(&Entry { key, form, length, ..Entry::default() }).unwrap_or_default();
     output.begin(&format!("{},\"value_hex\":\"", head.trim_end_matches('}')), "\"}")?;
     chunks(reader, |chunk| output.raw(|to| to.write_all(hex(chunk).as_bytes())))?;
     output.finish()

@@ -1,0 +1,51 @@
+//! How entries are stored: the options of every command that does.
+
+use clap::{Args, ValueEnum};
+use millpond::{Container, Durability, OpenOptions};
+
+use super::Target;
+use crate::{failure::Outcome, names::ContainerName};
+
+/// How durably a command writes.
+#[derive(Args)]
+pub(crate) struct DurabilityOption {
+    /// What a success promises: sync survives a loss of power, async the death of the process. The
+    /// container's property decides otherwise.
+    #[arg(long, value_enum)]
+    durability: Option<DurabilityWord>,
+}
+
+/// How a command stores entries.
+#[derive(Args)]
+pub(crate) struct WriteOptions<T: Target> {
+    #[command(flatten)]
+    durability: DurabilityOption,
+    #[command(flatten)]
+    creation: T::Creation,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DurabilityWord {
+    Sync,
+    Async,
+}
+
+impl DurabilityOption {
+    /// Opens the container for writing.
+    pub(crate) fn open(&self, name: &ContainerName) -> Outcome<Container> {
+        let durability = self.durability.map(|word| match word {
+            DurabilityWord::Sync => Durability::Sync,
+            DurabilityWord::Async => Durability::Async,
+        });
+        name.open(OpenOptions { durability, ..OpenOptions::default() })
+    }
+}
+
+impl<T: Target> WriteOptions<T> {
+    /// Opens the container for writing, and the target in it.
+    pub(super) fn open(&self, target: &T) -> Outcome<(Container, T::Entries)> {
+        let container = self.durability.open(target.container())?;
+        let entries = target.find_or_create(&container, &self.creation)?;
+        Ok((container, entries))
+    }
+}
