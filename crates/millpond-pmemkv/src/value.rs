@@ -29,6 +29,15 @@ impl From<Bytes> for Value {
     }
 }
 
+impl From<Value> for Bytes {
+    fn from(value: Value) -> Self {
+        match value.0 {
+            Inner::Bytes(bytes) => bytes,
+            Inner::Record(..) => Bytes::from_owner(value),
+        }
+    }
+}
+
 impl Deref for Value {
     type Target = [u8];
 

@@ -1,16 +1,12 @@
 //! The class `NativeEngineRecords`, and views of what engines hold.
 
-use std::ffi::c_int;
-
 use millpond_pmemkv::{Found, Records, Shape, Value};
 use pyo3::{
-    exceptions::PyBufferError,
-    ffi,
     prelude::*,
     types::{PyBytes, PyMemoryView},
 };
 
-use crate::{errors::Result, handle::Owned, value::to_python};
+use crate::{errors::Result, handle::Owned, value::to_python, view::view_of};
 
 /// The records of a range of an engine, one after the other.
 #[pyclass(frozen, module = "millpond")]
@@ -88,36 +84,7 @@ impl NativeEngineRecords {
     }
 }
 
-/// A value, read-only and without a copy. The view keeps it alive.
+/// A value, read-only and without a copy.
 pub fn view(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyMemoryView>> {
-    PyMemoryView::from(Bound::new(py, SharedValue(value))?.as_any())
-}
-
-/// What a view keeps alive.
-#[pyclass(frozen, module = "millpond")]
-struct SharedValue(Value);
-
-#[pymethods]
-impl SharedValue {
-    /// # Safety
-    /// As of the buffer protocol: `buffer` is null, or points to a buffer that is to be filled.
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, buffer: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        if buffer.is_null() {
-            return Err(PyBufferError::new_err("there is no buffer to fill"));
-        }
-        let value: &[u8] = &slf.get().0;
-        // SAFETY: the buffer is the interpreter's, which is held. It is given a reference to this object, which
-        // owns the bytes and never changes them; they aren't to be written to.
-        let filled = unsafe {
-            ffi::PyBuffer_FillInfo(
-                buffer,
-                slf.as_ptr(),
-                value.as_ptr().cast_mut().cast(),
-                value.len() as ffi::Py_ssize_t,
-                1,
-                flags,
-            )
-        };
-        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
-    }
+    view_of(py, value.into())
 }
