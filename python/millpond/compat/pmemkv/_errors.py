@@ -110,7 +110,7 @@ class OutOfMemory(errors.Error, MemoryError):
 
 
 class WrongEngineName(Error, ValueError):
-    """There is no engine of that name, or another one made what is at the path."""
+    """There is no engine of that name."""
 
     status = Status.WRONG_ENGINE_NAME
 
