@@ -27,7 +27,7 @@ oracle:
 
 package: setup ## Builds the Python package and its shims into .venv
 	@echo "== building the Python package"
-	@.venv/bin/pip install --quiet --disable-pip-version-check . ./shims/pydaos ./shims/disk_objectstore
+	@.venv/bin/pip install --quiet --disable-pip-version-check . ./shims/pydaos ./shims/disk_objectstore ./shims/pmemkv
 
 demo: package ## Runs the main job on real data
 	@scripts/demo
