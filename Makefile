@@ -3,6 +3,7 @@
 #   make test    every test
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-rados test-aiida test-demo torture sanitize bench lint setup oracle package
+.PHONY: baseline_python example_python iteration_python
 
 PYTHON := .venv/bin/python
 # The shortest share of the machine's files that the demo loads as a test.
@@ -16,7 +17,7 @@ export MINUTES ?= 10
 export FUZZ_SECONDS ?= 60
 
 help: ## Shows what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: ## Makes .venv and installs what is missing
 	@scripts/setup
@@ -42,7 +43,7 @@ test-rust: setup oracle
 	cargo test -p millpond-local --features interleave --test interleave
 
 test-python: package oracle
-	@echo "== Python: package, stubs, PyDAOS and disk-objectstore compatibility, examples"
+	@echo "== Python: package, stubs, compatibility with PyDAOS, disk-objectstore and pmemkv, examples"
 	$(PYTHON) -m pytest
 
 # The cluster is made anew in a directory of its own, and goes with the tests, however they end.
@@ -57,6 +58,15 @@ test-aiida: ## Runs AiiDA, unmodified, on Millpond; installs it into .venv-aiida
 test-demo: package
 	@echo "== the demo, on $(TEST_DEMO_LIMIT)"
 	@DEMO_LIMIT=$(TEST_DEMO_LIMIT) scripts/demo
+
+baseline_python: package ## Times pmemkv's calls beside a plain dict; COUNT=100000 records
+	@$(PYTHON) examples/pmemkv_baseline.py $(if $(COUNT),--count $(COUNT))
+
+example_python: package ## Begins with pmemkv, in both interfaces of its bindings
+	@$(PYTHON) examples/pmemkv_example.py
+
+iteration_python: package ## Times pmemkv's ways to visit every record; COUNT=100000
+	@$(PYTHON) examples/pmemkv_iteration.py $(if $(COUNT),--count $(COUNT))
 
 torture: setup ## Attacks the store for MINUTES (10), with new seeds
 	@scripts/torture
