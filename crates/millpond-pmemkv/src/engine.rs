@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     fork::Maker,
     iterator::EngineIterator,
-    open,
+    open, persistent,
     range::Range,
     status::Status,
     traits::{Steps, Traits},
@@ -49,14 +49,28 @@ impl Engine {
     /// `WRONG_ENGINE_NAME`; `INVALID_ARGUMENT` and `CONFIG_TYPE_ERROR` where the configuration isn't as the
     /// engine needs it; `COMPARATOR_MISMATCH`.
     pub fn open(name: &str, config: &Config) -> Result<Self> {
-        let traits = Traits::of(name).ok_or_else(|| {
+        let traits = Self::named(name)?;
+        Ok(Self::new(traits, open::backend(traits, config)?))
+    }
+
+    /// A persistent engine in a pool that is open already, for tests that put a machine of their own below.
+    #[doc(hidden)]
+    pub fn over(name: &str, pool: &millpond::Pool) -> Result<Self> {
+        let traits = Self::named(name)?;
+        Ok(Self::new(traits, Box::new(persistent::over(traits, pool)?)))
+    }
+
+    fn named(name: &str) -> Result<&'static Traits> {
+        Traits::of(name).ok_or_else(|| {
             let names: Vec<_> = Traits::all().iter().map(|engine| engine.name).collect();
             let message = format!("there is no engine {name:?}: take one of {}", names.join(", "));
             Error::new(Status::WrongEngineName, message)
-        })?;
-        let backend = open::backend(traits, config)?;
+        })
+    }
+
+    fn new(traits: &'static Traits, backend: Box<dyn Backend>) -> Self {
         let maker = (!traits.persistent).then(Maker::here);
-        Ok(Self { inner: Arc::new(Inner { traits, backend, maker, is_closed: AtomicBool::new(false) }) })
+        Self { inner: Arc::new(Inner { traits, backend, maker, is_closed: AtomicBool::new(false) }) }
     }
 
     /// Its name.

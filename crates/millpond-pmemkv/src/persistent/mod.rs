@@ -10,7 +10,7 @@ mod scan;
 
 use millpond::{Container, MapRange, OrderedMap};
 
-pub(crate) use self::open::open;
+pub(crate) use self::open::{open, over};
 use self::scan::{MapCursor, MapSeek};
 use crate::{
     backend::{Backend, Change, Piece, Seeker},

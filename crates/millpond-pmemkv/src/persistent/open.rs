@@ -60,7 +60,22 @@ pub(crate) fn open(
             Err(error) => return Err(refused(error)),
         },
     };
-    let container = open_container(traits, &pool, creation, options)?;
+    in_pool(traits, comparator, &pool, creation, options)
+}
+
+/// An engine in a pool that is open already, made there if it is missing.
+pub(crate) fn over(traits: &'static Traits, pool: &Pool) -> Result<PersistentEngine> {
+    in_pool(traits, &Comparator::default(), pool, Creation::IfMissing, OpenOptions::default())
+}
+
+fn in_pool(
+    traits: &'static Traits,
+    comparator: &Comparator,
+    pool: &Pool,
+    creation: Creation,
+    options: OpenOptions,
+) -> Result<PersistentEngine> {
+    let container = open_container(traits, pool, creation, options)?;
     let map = open_map(&container, comparator, creation)?;
     Ok(PersistentEngine { container, map })
 }

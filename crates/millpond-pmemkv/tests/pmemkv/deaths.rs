@@ -21,7 +21,7 @@ const SLOTS: u64 = 21;
 const PLANTED_STEPS: [u64; 2] = [41, 42];
 
 /// The record that has the number.
-fn number() -> [u8; 8] {
+pub(crate) fn number() -> [u8; 8] {
     eight(u64::MAX)
 }
 
@@ -44,7 +44,7 @@ enum Planted {
 const PLANTED: [Planted; 4] = [Planted::Nothing, Planted::ToldEarly, Planted::Torn, Planted::NotRemoved];
 
 /// Makes a step.
-fn make(engine: &Engine, step: u64) {
+pub(crate) fn make(engine: &Engine, step: u64) {
     let (key, this, before) = (slot(step), eight(step), eight(step - 1));
     if step % 2 == 1 {
         engine.put_many(&[(&key, &this), (&number(), &this)]).expect("put");
@@ -119,8 +119,8 @@ fn told(process: &mut Played) -> u64 {
     process.told_already().filter_map(|told| told.parse().ok()).max().unwrap_or(0)
 }
 
-/// Checks what is there after a death, and completes what wasn't.
-fn check(engine: &Engine, told: u64) {
+/// Checks what is there after a death.
+pub(crate) fn check(engine: &Engine, told: u64) {
     let (name, step) = (engine.name(), step_of(engine));
     assert!(step >= told, "{name}: step {told} was told, and {step} is there");
     let mut found: BTreeMap<_, _> = collect(engine, Range::All).into_iter().collect();

@@ -5,6 +5,7 @@ mod config;
 mod creation;
 mod deaths;
 mod matrix;
+mod power_cuts;
 mod ranges;
 mod sizes;
 mod support;

@@ -3,7 +3,13 @@
 use std::{collections::BTreeMap, ops::Bound};
 
 use millpond_pmemkv::{Engine, Range, Shape};
-use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestRunner};
+use millpond_testkit::random::test_seed;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
 
 use crate::support::{Opened, collect, engines};
 
@@ -133,12 +139,19 @@ fn check_steps(engine: &Engine, model: &Model) {
 
 #[test]
 fn ranges_of_sorted_engines_are_those_of_a_map() {
+    let seed = test_seed(64);
     for name in engines(|engine| engine.sorted) {
         let opened = Opened::with(name, 1 << 30, &[("durability", "async")]);
         let engine = &opened.engine;
         let changes = vec((key(), proptest::option::weighted(0.8, vec(any::<u8>(), 0..40))), 0..40);
         let mut model = Model::new();
-        let mut runner = TestRunner::new(proptest::test_runner::Config { cases: 24, ..Default::default() });
+        let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+        if std::env::var_os("PROPTEST_CASES").is_none() {
+            config.cases = 24;
+        }
+        // A number decides the cases of all engines, and they are the same.
+        let seed: Vec<u8> = std::iter::repeat_n(seed.to_le_bytes(), 4).flatten().collect();
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
         let model = std::cell::RefCell::new(&mut model);
         // One engine through all cases: what they leave is what the next begin with.
         runner
