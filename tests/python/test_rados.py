@@ -54,6 +54,27 @@ def test_a_dictionary(cluster: Pool) -> None:
         assert pickle.loads(pickle.dumps(kv))[b"k8"] == entries[b"k8"]
 
 
+@on_a_cluster
+def test_an_ordered_map(cluster: Pool) -> None:
+    with cluster.create_container("kv") as container:
+        readings = container.create_map("readings", "integer")
+        readings.bput({time: b"%d" % time for time in range(-50, 50)})
+        assert list(readings.between(-3, 3)) == [-2, -1, 0, 1, 2]
+        assert list(readings.above(46).reversed()) == [49, 48, 47]
+        assert readings.below(0).count() == 50
+        assert readings.compare_and_swap(0, b"0", b"zero")
+        assert not readings.compare_and_swap(0, b"0", b"none")
+        readings.update_in_place(0, 0, b"Z")
+        seeker = readings.seeker()
+        assert seeker.seek_higher(-1)
+        assert (seeker.key, seeker.value) == (0, b"Zero")
+        assert readings.popitem(last=False) == (-50, b"-50")
+    with Container.open(f"{URL}/kv") as container:
+        assert len(container.map("readings")) == 99
+        with pytest.raises(millpond.ComparatorMismatchError):
+            container.map("readings", "bytes")
+
+
 def _add(kv: Dict, worker: int) -> None:
     for at in range(50):
         kv[b"%d.%d" % (worker, at)] = b"value"
