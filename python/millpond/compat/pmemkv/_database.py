@@ -108,7 +108,8 @@ class Database(Ranges[Shown], Strings[Shown], Additions[Shown]):
         """
         value = self._engine.get(key)
         if self._as_text:
-            return None if value is None else encoder(encoding)(value)
+            encoded = encoder(encoding)
+            return encoded(value) if value is not None and encoded else value
         if value is None:
             raise self._missing(key)
         return value.decode()

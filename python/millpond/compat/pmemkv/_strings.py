@@ -63,7 +63,7 @@ class Strings(Calls[Shown]):
     ) -> int:
         encoded = encoder(encoding)
         for name in self._keys(which, key, key2):
-            func(encoded(name))
+            func(encoded(name) if encoded else name)
         return 0
 
     def _each_encoded(
@@ -71,12 +71,19 @@ class Strings(Calls[Shown]):
     ) -> int:
         encoded = encoder(encoding)
         for name, value in self._items(which, key, key2):
-            func(encoded(name), encoded(value))
+            if encoded:
+                func(encoded(name), encoded(value))
+            else:
+                func(name, value)
         return 0
 
 
-def encoder(encoding: str) -> Callable[[bytes], bytes]:
-    """What makes of stored bytes those of the same text in `encoding`; LookupError if there is none such."""
-    if codecs.lookup(encoding).name == "utf-8":
-        return bytes
+def encoder(encoding: str) -> Callable[[bytes], bytes] | None:
+    """What makes of stored bytes those of the same text in `encoding`; None for UTF-8: they are those.
+
+    Raises:
+        LookupError: There is no such encoding.
+    """
+    if encoding == "utf-8" or codecs.lookup(encoding).name == "utf-8":
+        return None
     return lambda stored: stored.decode().encode(encoding)
