@@ -75,7 +75,7 @@ enum Noun {
         #[command(subcommand)]
         command: DictCommand,
     },
-    /// Read and write ordered maps: dictionaries in an order of their own.
+    /// Read and write ordered maps: dictionaries in an order of their own. Run pmemkv's benchmarks.
     Map {
         #[command(subcommand)]
         command: MapCommand,

@@ -31,13 +31,17 @@ enum DurabilityWord {
 }
 
 impl DurabilityOption {
-    /// Opens the container for writing.
-    pub(crate) fn open(&self, name: &ContainerName) -> Outcome<Container> {
-        let durability = self.durability.map(|word| match word {
+    /// What the user asks for.
+    pub(crate) fn given(&self) -> Option<Durability> {
+        self.durability.map(|word| match word {
             DurabilityWord::Sync => Durability::Sync,
             DurabilityWord::Async => Durability::Async,
-        });
-        name.open(OpenOptions { durability, ..OpenOptions::default() })
+        })
+    }
+
+    /// Opens the container for writing.
+    pub(crate) fn open(&self, name: &ContainerName) -> Outcome<Container> {
+        name.open(OpenOptions { durability: self.given(), ..OpenOptions::default() })
     }
 }
 

@@ -1,5 +1,6 @@
-//! `millpond map`: ordered maps, their entries and ranges, and copies of them as JSON Lines.
+//! `millpond map`: ordered maps, their entries and ranges, copies of them as JSON Lines, and benchmarks.
 
+mod bench;
 mod examples;
 mod name;
 mod range;
@@ -8,7 +9,7 @@ use clap::Subcommand;
 use millpond::{Comparator, OpenOptions};
 use serde_json::json;
 
-use self::{name::ComparatorWord, range::RangeCommand};
+use self::{bench::BenchCommand, name::ComparatorWord, range::RangeCommand};
 use crate::{
     entries::{CountCommand, DeleteCommand, DumpCommand, GetCommand, LoadCommand, PutCommand, Target},
     failure::Outcome,
@@ -76,6 +77,10 @@ Examples:
     /// Store entries from JSON Lines, as dump writes them.
     #[command(after_help = examples::LOAD)]
     Load(LoadCommand<MapName>),
+
+    /// Measure one of pmemkv's engines: run pmemkv-bench's workloads, and print its CSV.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(BenchCommand),
 }
 
 impl MapCommand {
@@ -91,6 +96,7 @@ impl MapCommand {
             MapCommand::Count(command) => command.run(output),
             MapCommand::Dump(command) => command.run(output),
             MapCommand::Load(command) => command.run(output),
+            MapCommand::Bench(command) => command.run(output),
         }
     }
 }

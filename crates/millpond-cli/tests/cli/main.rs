@@ -11,6 +11,7 @@ mod dict;
 mod docs;
 mod health;
 mod map;
+mod map_bench;
 mod object;
 mod output;
 mod pool;
