@@ -393,7 +393,7 @@ def of_maps() -> list[Goal]:
     def to_dict(text: str, limit_us: float, peer: str, workload: str, base: str) -> Goal:
         limit = round(limit_us / (put_us if base == "put" else get_us), 3)
         ours = at("maps", "python", peer, workload)
-        return within(group, f"{text}, to a dict's {base}", limit, ours, dict_cost(base), WALL)
+        return within(group, f"{text}, to a dict's {base}", limit, ours, dict_cost(base), CPU)
 
     alone = at("maps", "rust", "millpond", "get_of_1_thread")
     together = at("maps", "rust", "millpond", "get_of_8_threads")
