@@ -129,10 +129,8 @@ fn what_is_kept_is_used_again_and_then_gone() {
 
         let config = Config::default().with("path", place.to_str().expect("text")).expect("a configuration");
         let engine = Engine::open("stree", &config).expect("what was kept");
-        assert_eq!(
-            engine.get(b"\x07\0\0\0\0\0\0\000000000").expect("read").map(|value| value.len()),
-            Some(100)
-        );
+        let key = [&7u64.to_le_bytes()[..], b"00000000"].concat();
+        assert_eq!(engine.get(&key).expect("read").as_deref(), Some(&[b'X'; 100][..]));
         engine.close().expect("closed");
 
         let read = rows(bench, &["--engine=stree", "--num=100", "--benchmarks=readrandom", "--reads=40"]);

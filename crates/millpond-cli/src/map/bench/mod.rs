@@ -189,7 +189,7 @@ fn measure(
     let values = Values::new(settings.value_size);
     for (number, workload) in workloads.iter().enumerate() {
         let began = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-        let progress = output.progress("measuring", Some(settings.operations(*workload)));
+        let progress = output.progress(workload.name(), Some(settings.operations(*workload)));
         let run = Run::new(&place.engine, settings, &values, &progress, signals);
         let stats = run.all(*workload)?;
         let opened = (number == 0).then_some(opened);

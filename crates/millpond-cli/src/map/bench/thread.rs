@@ -41,8 +41,8 @@ pub(super) struct Run<'a> {
     pub(super) engine: &'a Engine,
     pub(super) settings: &'a Settings,
     pub(super) values: &'a Values,
-    /// Threads that read while another one writes.
-    pub(super) readers: AtomicU64,
+    /// Threads that are counted and not done: who writes while others read does so as long as there are any.
+    counted: AtomicU64,
     progress: &'a Progress,
     signals: &'a Signals,
     is_stopped: AtomicBool,
@@ -87,8 +87,8 @@ impl<'a> Run<'a> {
         progress: &'a Progress,
         signals: &'a Signals,
     ) -> Self {
-        let (readers, is_stopped) = (AtomicU64::new(settings.threads), AtomicBool::new(false));
-        Self { engine, settings, values, readers, progress, signals, is_stopped }
+        let (counted, is_stopped) = (AtomicU64::new(settings.threads), AtomicBool::new(false));
+        Self { engine, settings, values, counted, progress, signals, is_stopped }
     }
 
     /// Does a workload in all its threads, which begin together.
@@ -124,6 +124,11 @@ impl<'a> Run<'a> {
         merged.filter(|_| !interrupted).ok_or(Stop::Interrupted)
     }
 
+    /// Whether some who are counted still read.
+    pub(super) fn has_readers(&self) -> bool {
+        self.counted.load(Ordering::Relaxed) > 0
+    }
+
     /// Does a workload in one thread. Who writes while others read isn't counted.
     fn one(
         &'a self,
@@ -140,11 +145,22 @@ impl<'a> Run<'a> {
             value: Vec::with_capacity(self.settings.value_size),
             number,
         };
+        // However it ends, or nobody would tell the one that writes.
+        let _counted = number.map(|_| Counted(&self.counted));
         start.wait();
         thread.stats = Stats::begin(self.settings.has_histogram());
         workload.run(&mut thread).inspect_err(|_| self.is_stopped.store(true, Ordering::Relaxed))?;
         thread.stats.end();
         Ok(number.map(|_| thread.stats))
+    }
+}
+
+/// A thread that is counted, until it ends.
+struct Counted<'a>(&'a AtomicU64);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

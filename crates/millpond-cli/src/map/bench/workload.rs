@@ -1,6 +1,6 @@
 //! The ten workloads, as each of their threads does them.
 
-use std::{ops::Range, sync::atomic::Ordering};
+use std::ops::Range;
 
 use clap::ValueEnum;
 
@@ -8,43 +8,45 @@ use super::thread::{Stop, Thread};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
 pub(super) enum Workload {
     /// Load the entries in the order of their numbers.
-    #[value(name = "fillseq")]
     FillSeq,
     /// Load as many entries in random order.
-    #[value(name = "fillrandom")]
     FillRandom,
     /// The same in transactions.
-    #[value(name = "txfillrandom")]
     TxFillRandom,
     /// Read values in the order of their numbers.
-    #[value(name = "readseq")]
     ReadSeq,
     /// Read values in random order.
-    #[value(name = "readrandom")]
     ReadRandom,
     /// Look for keys that aren't there.
-    #[value(name = "readmissing")]
     ReadMissing,
     /// Remove the entries in the order of their numbers.
-    #[value(name = "deleteseq")]
     DeleteSeq,
     /// Remove entries in random order.
-    #[value(name = "deleterandom")]
     DeleteRandom,
     /// Read values in random order, while one more thread writes.
-    #[value(name = "readwhilewriting")]
     ReadWhileWriting,
     /// Read and write in random order.
-    #[value(name = "readrandomwriterandom")]
     ReadRandomWriteRandom,
 }
 
 impl Workload {
     /// Its name on the command line and in rows.
-    pub(super) fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FillSeq => "fillseq",
+            Self::FillRandom => "fillrandom",
+            Self::TxFillRandom => "txfillrandom",
+            Self::ReadSeq => "readseq",
+            Self::ReadRandom => "readrandom",
+            Self::ReadMissing => "readmissing",
+            Self::DeleteSeq => "deleteseq",
+            Self::DeleteRandom => "deleterandom",
+            Self::ReadWhileWriting => "readwhilewriting",
+            Self::ReadRandomWriteRandom => "readrandomwriterandom",
+        }
     }
 
     /// Does it, as one of its threads.
@@ -59,11 +61,7 @@ impl Workload {
             Self::DeleteSeq => delete(thread, Order::Ascending),
             Self::DeleteRandom => delete(thread, Order::Random),
             Self::ReadWhileWriting if thread.is_writer() => write(thread),
-            Self::ReadWhileWriting => {
-                let done = read(thread, Order::Random, false);
-                thread.run.readers.fetch_sub(1, Ordering::Relaxed);
-                done
-            }
+            Self::ReadWhileWriting => read(thread, Order::Random, false),
             Self::ReadRandomWriteRandom => read_and_write(thread),
         }
     }
@@ -160,7 +158,7 @@ fn delete(thread: &mut Thread<'_>, order: Order) -> Result<(), Stop> {
 
 /// Writes for as long as others read.
 fn write(thread: &mut Thread<'_>) -> Result<(), Stop> {
-    while thread.run.readers.load(Ordering::Relaxed) > 0 {
+    while thread.run.has_readers() {
         put_random(thread)?;
         thread.check()?;
     }
@@ -196,4 +194,16 @@ fn read_and_write(thread: &mut Thread<'_>) -> Result<(), Stop> {
     }
     thread.stats.message = format!("(reads:{reads} writes:{writes} total:{total} found:{found})");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        for workload in Workload::value_variants() {
+            assert_eq!(Workload::from_str(workload.name(), false), Ok(*workload));
+        }
+    }
 }
