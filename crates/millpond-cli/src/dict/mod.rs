@@ -10,7 +10,9 @@ use serde_json::json;
 
 use self::range::{Bounds, RangeOptions};
 use crate::{
-    entries::{CountCommand, DeleteCommand, DumpCommand, GetCommand, LoadCommand, PutCommand, Target},
+    entries::{
+        CountCommand, DeleteCommand, DumpCommand, GetCommand, KeyForm, LoadCommand, PutCommand, Target,
+    },
     failure::Outcome,
     names::{AtOption, ContainerName, DictName},
     output::Output,
@@ -107,6 +109,10 @@ impl Target for DictName {
 
     fn find(&self, container: &Container) -> Outcome<Dict> {
         container.dict(&self.dict).map_err(|error| self.suggest(error, container).into())
+    }
+
+    fn key_form(&self, _: &Container, _: &DictCreation) -> Outcome<KeyForm> {
+        Ok(KeyForm::Bytes)
     }
 
     fn find_or_create(&self, container: &Container, creation: &DictCreation) -> Outcome<Dict> {

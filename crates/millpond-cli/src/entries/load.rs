@@ -64,7 +64,8 @@ impl<T: Target> LoadCommand<T> {
         let path = self.file.filter(|path| path.as_os_str() != "-");
         let file = path.as_deref().map(open).transpose()?;
         let total = file.as_ref().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
-        let (container, target) = self.options.open(&self.target)?;
+        let container = self.options.container(&self.target)?;
+        let target = self.options.entries(&self.target, &container)?;
         let progress = output.progress("loading", total);
         let mut load =
             Load { target: &target, batch: Vec::new(), batch_bytes: 0, partial: None, stored: 0, bytes: 0 };

@@ -55,6 +55,9 @@ pub(crate) trait Target: Args {
     /// The one of this name.
     fn find(&self, container: &Container) -> Outcome<Self::Entries>;
 
+    /// What the keys are of the one of this name, or of the one that will be made.
+    fn key_form(&self, container: &Container, creation: &Self::Creation) -> Outcome<KeyForm>;
+
     /// The one of this name, to be written to.
     fn find_or_create(&self, container: &Container, creation: &Self::Creation) -> Outcome<Self::Entries>;
 

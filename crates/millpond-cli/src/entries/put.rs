@@ -37,8 +37,10 @@ pub(crate) struct PutCommand<T: Target> {
 impl<T: Target> PutCommand<T> {
     pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
         let source = Source::new(self.value, self.hex, self.literal)?;
-        let (container, entries) = self.options.open(&self.target)?;
-        let key = entries.key_form().decode(self.key, self.hex)?;
+        let container = self.options.container(&self.target)?;
+        // A wrong key makes nothing.
+        let key = self.options.key_form(&self.target, &container)?.decode(self.key, self.hex)?;
+        let entries = self.options.entries(&self.target, &container)?;
         let (existed, length) = match source {
             Source::Bytes(value) => (entries.put(&key, &value)?, value.len() as u64),
             source => stream(&entries, &key, source, output)?,

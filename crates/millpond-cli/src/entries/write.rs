@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use millpond::{Container, Durability, OpenOptions};
 
-use super::Target;
+use super::{KeyForm, Target};
 use crate::{failure::Outcome, names::ContainerName};
 
 /// How durably a command writes.
@@ -46,10 +46,18 @@ impl DurabilityOption {
 }
 
 impl<T: Target> WriteOptions<T> {
-    /// Opens the container for writing, and the target in it.
-    pub(super) fn open(&self, target: &T) -> Outcome<(Container, T::Entries)> {
-        let container = self.durability.open(target.container())?;
-        let entries = target.find_or_create(&container, &self.creation)?;
-        Ok((container, entries))
+    /// Opens the container for writing.
+    pub(super) fn container(&self, target: &T) -> Outcome<Container> {
+        self.durability.open(target.container())
+    }
+
+    /// What the keys are, before anything is made.
+    pub(super) fn key_form(&self, target: &T, container: &Container) -> Outcome<KeyForm> {
+        target.key_form(container, &self.creation)
+    }
+
+    /// The target in its container.
+    pub(super) fn entries(&self, target: &T, container: &Container) -> Outcome<T::Entries> {
+        target.find_or_create(container, &self.creation)
     }
 }

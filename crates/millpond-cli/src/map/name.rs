@@ -5,7 +5,7 @@ use millpond::{Comparator, Container, Error, ErrorKind, OrderedMap};
 
 use super::range::{Bounds, RangeOptions};
 use crate::{
-    entries::Target,
+    entries::{KeyForm, Target},
     failure::Outcome,
     names::{ContainerName, suggest},
 };
@@ -89,6 +89,15 @@ impl Target for MapName {
 
     fn find(&self, container: &Container) -> Outcome<OrderedMap> {
         container.map(&self.map).map_err(|error| self.explain(error, container).into())
+    }
+
+    fn key_form(&self, container: &Container, creation: &MapCreation) -> Outcome<KeyForm> {
+        match container.map_comparator(&self.map) {
+            Err(error) if error.kind() == ErrorKind::NotFound && creation.create => {
+                Ok(KeyForm::of(&creation.comparator.unwrap_or_default().into()))
+            }
+            found => Ok(KeyForm::of(&found.map_err(|error| self.suggest(error, container))?)),
+        }
     }
 
     fn find_or_create(&self, container: &Container, creation: &MapCreation) -> Outcome<OrderedMap> {

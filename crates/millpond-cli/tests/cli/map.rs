@@ -286,6 +286,10 @@ fn creation_on_the_way_keeps_the_order_of_what_is_there() {
         let container = prepare(bench, "integer");
         bench.fails(3, ["map", "put", &container, "new", "3", "v"]);
         bench.ok(["map", "put", &container, "new", "3", "v", "--create", "--comparator", "float"]);
+        let wrong = ["map", "put", &container, "none", "three", "v", "--create", "--comparator", "float"];
+        bench.fails(2, wrong);
+        bench.fails(2, ["dict", "put", &container, "none", "--hex", "0z", "", "--create"]);
+        assert_eq!(bench.json(["dict", "list", &container]), json!([]), "a wrong key makes nothing");
         bench.ok(["map", "put", &container, "m", "3", "v", "--create"]);
         bench.ok(["map", "put", &container, "plain", "three", "v", "--create"]);
         let message =
