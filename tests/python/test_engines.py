@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import millpond
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -321,6 +322,43 @@ def test_configurations(tmp_path: Path) -> None:
         place = {"path": tmp_path / "pool", "size": 1 << 26, "create_if_missing": True}
         NativeEngine("stree", {**place, "comparator": "reverse"}).stop()
         NativeEngine("stree", place)
+
+
+@pytest.mark.parametrize("name", ["csmap", "stree", "vsmap"])
+def test_a_comparator_of_python_orders_the_keys(opened: Open, name: str) -> None:
+    raised = LookupError("no such key")
+
+    def by_last_byte(key: bytes) -> bytes:
+        if key == b"":
+            raise raised
+        return key[-1:]
+
+    millpond.register_comparator("by the last byte", by_last_byte)
+    engine = opened(name, comparator="by the last byte")
+    engine.put_many({"az": "", "bz": "", "ca": "", "b": ""})
+    keys = [b"ca", b"b", b"az", b"bz"]
+    assert list(engine.entries("all", shape="keys")) == keys
+    assert list(engine.entries("above", "b", shape="keys")) == keys[2:]
+    assert engine.count("below", "zz") == 4
+    calls: list[tuple[Callable[..., object], tuple[str, ...]]] = [
+        (engine.put, ("", "")),
+        (engine.get, ("",)),
+        (engine.count, ("above", "")),
+    ]
+    for call, arguments in calls:
+        with pytest.raises(LookupError) as caught:
+            call(*arguments)
+        assert caught.value is raised
+    assert engine.count("all") == 4
+    threads = [
+        threading.Thread(target=engine.put_many, args=({eight(number): "" for number in range(200)},))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert engine.count("all") == 204
 
 
 def test_a_full_engine_is_a_memory_error(tmp_path: Path) -> None:

@@ -61,8 +61,12 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// The exception that pmemkv's programs know for a failure of an engine.
+/// The exception that pmemkv's programs know for a failure of an engine; what Python raised, as a comparator,
+/// arrives unchanged.
 fn engine_exception(py: Python<'_>, error: &millpond_pmemkv::Error) -> PyErr {
+    if let Some(raised) = error.store_error().and_then(|error| raised(py, error)) {
+        return raised;
+    }
     let raise = || -> PyResult<PyErr> {
         let raise_for = package::pmemkv_errors(py)?.getattr("raise_for")?;
         Ok(PyErr::from_value(raise_for.call1((error.status().number(), error.to_string()))?))

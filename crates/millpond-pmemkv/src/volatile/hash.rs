@@ -91,6 +91,18 @@ impl Inner {
             (Entry::Vacant(_), None) => Ok(None),
         }
     }
+
+    /// Puts back what a change that is taken back has replaced. What it counted for is known to fit.
+    fn restore(&self, part: &mut HashTable<Record>, hash: u64, key: &[u8], old: Option<Record>) {
+        if let Ok(entry) = part.find_entry(hash, |record| record.key() == key) {
+            let (new, _) = entry.remove();
+            self.budget.release(new.counted());
+        }
+        if let Some(old) = old {
+            self.budget.count(old.counted());
+            part.insert_unique(hash, old, |record| self.hash(record.key()));
+        }
+    }
 }
 
 fn part_index(hash: u64) -> usize {
@@ -197,20 +209,6 @@ impl Backend for HashEngine {
             self.inner.budget.release(records.iter().map(Record::counted).sum());
         }
         Ok(())
-    }
-}
-
-impl Inner {
-    /// Puts back what a change that is taken back has replaced. What it counted for is known to fit.
-    fn restore(&self, part: &mut HashTable<Record>, hash: u64, key: &[u8], old: Option<Record>) {
-        if let Ok(entry) = part.find_entry(hash, |record| record.key() == key) {
-            let (new, _) = entry.remove();
-            self.budget.release(new.counted());
-        }
-        if let Some(old) = old {
-            self.budget.count(old.counted());
-            part.insert_unique(hash, old, |record| self.hash(record.key()));
-        }
     }
 }
 

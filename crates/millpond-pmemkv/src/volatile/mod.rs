@@ -4,5 +4,6 @@ mod budget;
 mod hash;
 mod record;
 mod sorted;
+mod sorts;
 
 pub(crate) use self::{hash::HashEngine, record::check_piece, sorted::SortedEngine};

@@ -1,17 +1,18 @@
-//! vsmap: records in order, in one tree.
-//!
-//! The tree compares the first 16 bytes of what records are sorted by without following a pointer, and most
-//! keys aren't longer. Who scans or counts lets go of the lock every so many records.
+//! vsmap: records in order, in one tree. Who scans or counts lets go of its lock every so many records.
 
 use std::{
-    borrow::{Borrow, Cow},
-    cmp::Ordering,
+    borrow::Cow,
     collections::BTreeSet,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{budget::Budget, hash::push, record::Record};
+use super::{
+    budget::Budget,
+    hash::push,
+    record::Record,
+    sorts::{Probe, Sorted, Sorts},
+};
 use crate::{
     backend::{Backend, Change, Piece, Place, Seeker},
     batch::{Batch, Cursor, Shape},
@@ -102,116 +103,7 @@ fn counted(record: &Option<Sorted>) -> u64 {
     record.as_ref().map_or(0, |sorted| sorted.record.counted())
 }
 
-/// What the tree compares: the beginning of what a record is sorted by, and all of it.
-trait Sorts {
-    fn head(&self) -> u128;
-    fn order(&self) -> &[u8];
-}
-
-/// A record in the tree.
-struct Sorted {
-    head: u128,
-    record: Record,
-}
-
-impl Sorted {
-    fn new(record: Record) -> Self {
-        Self { head: head(record.order()), record }
-    }
-}
-
-impl Sorts for Sorted {
-    fn head(&self) -> u128 {
-        self.head
-    }
-
-    fn order(&self) -> &[u8] {
-        self.record.order()
-    }
-}
-
-/// A place in the tree where there may be no record.
-struct Probe<'a> {
-    head: u128,
-    order: &'a [u8],
-}
-
-impl<'a> Probe<'a> {
-    fn new(order: &'a [u8]) -> Self {
-        Self { head: head(order), order }
-    }
-}
-
-impl Sorts for Probe<'_> {
-    fn head(&self) -> u128 {
-        self.head
-    }
-
-    fn order(&self) -> &[u8] {
-        self.order
-    }
-}
-
-/// The first 16 bytes as a number that compares as they do, zeros behind a shorter end.
-fn head(order: &[u8]) -> u128 {
-    let mut bytes = [0; 16];
-    let length = order.len().min(16);
-    bytes[..length].copy_from_slice(&order[..length]);
-    u128::from_be_bytes(bytes)
-}
-
-/// Equal heads say nothing of keys that differ behind them, or in zeros at the end.
-fn compare(one: &(impl Sorts + ?Sized), other: &(impl Sorts + ?Sized)) -> Ordering {
-    one.head().cmp(&other.head()).then_with(|| one.order().cmp(other.order()))
-}
-
-impl PartialEq for Sorted {
-    fn eq(&self, other: &Self) -> bool {
-        compare(self, other).is_eq()
-    }
-}
-
-impl Eq for Sorted {}
-
-impl PartialOrd for Sorted {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Sorted {
-    fn cmp(&self, other: &Self) -> Ordering {
-        compare(self, other)
-    }
-}
-
-impl<'a> Borrow<dyn Sorts + 'a> for Sorted {
-    fn borrow(&self) -> &(dyn Sorts + 'a) {
-        self
-    }
-}
-
-impl PartialEq for dyn Sorts + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        compare(self, other).is_eq()
-    }
-}
-
-impl Eq for dyn Sorts + '_ {}
-
-impl PartialOrd for dyn Sorts + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for dyn Sorts + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        compare(self, other)
-    }
-}
-
-/// The bounds of a range, by what keys are sorted by. `None` for one that holds no key.
+/// The bounds of a range, by what keys are sorted by.
 struct Bounds {
     start: Bound<Vec<u8>>,
     end: Bound<Vec<u8>>,
