@@ -172,13 +172,13 @@ fn play(role: &str) {
     let base = PathBuf::from(std::env::var(DIR).expect("a directory"));
     let pool = base.join("pool");
     let files = sizes(&pool);
-    let own = fast_dir();
     std::panic::set_hook(Box::new(|_| ()));
     let mut place = first;
     while place < end {
         let flip = Flip::at(&files, place, seed);
         tell(format!("at {place} {flip}"));
-        let copy = own.path().join("pool");
+        // Beside the pool, so that it goes with it, however this process ends.
+        let copy = base.join("copy");
         let _ = fs::remove_dir_all(&copy);
         copy_dir(&pool, &copy);
         let target = copy.join(flip.file.strip_prefix(&pool).expect("a file of the pool"));
