@@ -173,7 +173,10 @@ def main() -> None:
             query(series, arguments.subject, arguments.start, arguments.stop)
         else:
             picture = plot(series, arguments.start, arguments.stop)
-            Path(arguments.subject).write_text(picture, encoding="utf-8")
+            try:
+                Path(arguments.subject).write_text(picture, encoding="utf-8")
+            except OSError as error:
+                parser.error(f"{arguments.subject}: {error.strerror}")
             print(f"{arguments.subject}: {', '.join(series.sensors())}")
 
 
