@@ -1710,8 +1710,11 @@ class Difference:
         """The id of the object in hexadecimal digits, if it has no name."""
 
     @property
-    def key(self) -> bytes | None:
-        """The key of a dictionary; None where the dictionary itself was created or destroyed."""
+    def key(self) -> Any:
+        """The key of a dictionary; None where the dictionary itself was created or destroyed.
+
+        It is bytes; of an ordered map whose keys are numbers, an int or a float.
+        """
 
     @property
     def dkey(self) -> bytes | int | None:
@@ -2162,8 +2165,11 @@ class Change:
         """The id of the object, which no other one ever has, also not one of the same name."""
 
     @property
-    def key(self) -> bytes | None:
-        """The key; None for the dictionary as a whole."""
+    def key(self) -> Any:
+        """The key; None for the dictionary as a whole.
+
+        It is bytes; of an ordered map whose keys are numbers, an int or a float.
+        """
 
     @property
     def dkey(self) -> bytes | int | None:

@@ -305,6 +305,15 @@ def test_transactions_snapshots_and_watches_know_maps(
     assert len(words) == 4
 
 
+def test_keys_that_are_numbers_are_told_as_numbers(container: millpond.Container) -> None:
+    real = container.create_map("real", "float")
+    container.snapshot("before")
+    with container.watch(durable=False) as watch:
+        real[-1.5] = b"x"
+        assert [change.key for change in next(watch)] == [-1.5]
+    assert [difference.key for difference in container.diff("before")] == [-1.5]
+
+
 def test_long_values_are_streamed(words: millpond.OrderedMap) -> None:
     with words.writer("long") as file:
         for _ in range(50):

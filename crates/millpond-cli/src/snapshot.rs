@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 
 use crate::{
+    entries::KeyForm,
     failure::Outcome,
     names::ContainerName,
     output::{Output, Page, Table, bytes_entry, moment, plural, printable, printable_bytes},
@@ -234,6 +235,9 @@ impl Serialize for Shown<'_> {
         match &difference.key {
             None => {}
             Some(DifferentKey::Entry(key)) => bytes_entry(&mut map, ["key", "key_hex"], key)?,
+            Some(DifferentKey::Number(number)) => {
+                KeyForm::of_number(number).serialize(&mut map, &number.bytes())?
+            }
             Some(DifferentKey::Akey { dkey, akey, records }) => {
                 object_key(&mut map, ["dkey", "dkey_hex"], dkey)?;
                 object_key(&mut map, ["akey", "akey_hex"], akey)?;

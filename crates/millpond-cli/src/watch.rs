@@ -7,6 +7,7 @@ use millpond::{Change, ChangeSet, Epoch, ErrorKind, OpenOptions, WatchOptions};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
+    entries::KeyForm,
     exit,
     failure::{Failure, Outcome},
     names::ContainerName,
@@ -137,7 +138,7 @@ fn lines(set: ChangeSet, output: &mut Output<'_, '_>) -> Outcome {
         let mut line = format!("{epoch}  {:7}  {}", change.kind().as_str(), printable(&dict));
         if let Some(key) = change.key() {
             line.push_str("  ");
-            line.push_str(&printable_bytes(key));
+            line.push_str(&change.number().map_or_else(|| printable_bytes(key), |number| number.to_string()));
         }
         for key in [change.dkey(), change.akey()].into_iter().flatten() {
             line.push_str(&format!("  {key}"));
@@ -202,7 +203,9 @@ impl Serialize for Told<'_> {
                 Err(_) => map.serialize_entry(digits, &hex(bytes)),
             }
         };
-        if let Some(key) = self.change.key() {
+        if let Some(number) = self.change.number() {
+            KeyForm::of_number(&number).serialize(&mut map, &number.bytes())?;
+        } else if let Some(key) = self.change.key() {
             put(&mut map, ["key", "key_hex"], key)?;
         }
         for (name, key) in [("dkey", self.change.dkey()), ("akey", self.change.akey())] {

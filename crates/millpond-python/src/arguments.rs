@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use millpond::{Comparator, Durability};
+use millpond::{Comparator, Durability, NumberKey};
 use pyo3::{
     Borrowed,
     buffer::PyBuffer,
@@ -98,6 +98,12 @@ impl KeyType {
             _ => PyBytes::new(py, key).into_any(),
         })
     }
+}
+
+/// A number that is a key, as Python gets it.
+pub fn number_to_python<'py>(py: Python<'py>, number: &NumberKey) -> PyResult<Bound<'py, PyAny>> {
+    let keys = if number.integer().is_some() { KeyType::Integer } else { KeyType::Float };
+    keys.to_python(py, &number.bytes())
 }
 
 /// A value: bytes-like. A buffer that isn't a `bytes` object is copied, since whoever else holds it

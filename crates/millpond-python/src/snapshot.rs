@@ -3,7 +3,7 @@
 use millpond::{DifferenceKind, DifferentKey, DifferentObject, Moment};
 use pyo3::{prelude::*, types::PyBytes};
 
-use crate::{errors::Result, handle::Owned, records::key_to_python};
+use crate::{arguments::number_to_python, errors::Result, handle::Owned, records::key_to_python};
 
 /// A state of a container: a snapshot's name, or the number of an epoch.
 #[derive(FromPyObject)]
@@ -77,11 +77,12 @@ impl Difference {
 
     /// The key of a dictionary; None where the dictionary itself was created or destroyed.
     #[getter]
-    fn key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        match &self.inner.key {
-            Some(DifferentKey::Entry(key)) => Some(PyBytes::new(py, key)),
+    fn key<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
+        Ok(match &self.inner.key {
+            Some(DifferentKey::Entry(key)) => Some(PyBytes::new(py, key).into_any()),
+            Some(DifferentKey::Number(number)) => Some(number_to_python(py, number)?),
             _ => None,
-        }
+        })
     }
 
     /// The dkey of another object.

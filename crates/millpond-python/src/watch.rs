@@ -12,6 +12,7 @@ use millpond::{ChangeSet, Epoch};
 use pyo3::{prelude::*, types::PyBytes};
 
 use crate::{
+    arguments::number_to_python,
     errors::Result,
     handle::{Handle, Owned},
     records::key_to_python,
@@ -139,8 +140,11 @@ impl Change {
 
     /// The key; None for the dictionary as a whole.
     #[getter]
-    fn key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.inner.key().map(|key| PyBytes::new(py, key))
+    fn key<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
+        Ok(match self.inner.number() {
+            Some(number) => Some(number_to_python(py, &number)?),
+            None => self.inner.key().map(|key| PyBytes::new(py, key).into_any()),
+        })
     }
 
     /// The dkey of an object that was changed.

@@ -70,7 +70,8 @@ pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueR
 pub use home::home;
 pub use layout::ObjectId;
 pub use map::{
-    Comparator, KeyFunction, KeyOrder, MapBatch, MapEntry, MapIter, MapRange, MapSeeker, OrderedMap,
+    Comparator, KeyFunction, KeyOrder, MapBatch, MapEntry, MapIter, MapRange, MapSeeker, NumberKey,
+    OrderedMap,
 };
 pub use metrics::{Histogram, Metrics, Operations};
 pub use millpond_core::{

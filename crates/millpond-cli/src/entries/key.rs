@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use millpond::Comparator;
+use millpond::{Comparator, NumberKey};
 use serde::ser::SerializeMap;
 use serde_json::{Number, Value};
 
@@ -68,6 +68,11 @@ impl KeyForm {
             _ if hexadecimal => hex(key),
             _ => printable_bytes(key),
         }
+    }
+
+    /// Those of a map that has a number as a key.
+    pub(crate) fn of_number(number: &NumberKey) -> Self {
+        if number.integer().is_some() { Self::Integer } else { Self::Float }
     }
 
     /// A key in a sentence.

@@ -16,7 +16,7 @@ use millpond_core::{Direction, Error, ErrorKind, Result};
 pub(crate) use self::order::{KeyForm, UserKey};
 pub use self::{
     comparator::{Comparator, KeyFunction},
-    order::KeyOrder,
+    order::{KeyOrder, NumberKey},
     range::MapRange,
     seeker::MapSeeker,
 };

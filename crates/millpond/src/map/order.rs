@@ -51,10 +51,53 @@ impl KeyForm {
 
     /// A user's key, as people read it.
     pub(crate) fn shown(self, key: &[u8]) -> String {
-        match (self, <[u8; 8]>::try_from(key)) {
-            (Self::Integer, Ok(bytes)) => i64::from_le_bytes(bytes).to_string(),
-            (Self::Float, Ok(bytes)) => f64::from_le_bytes(bytes).to_string(),
-            _ => format!("\"{}\"", key.escape_ascii()),
+        match self.number(key) {
+            Some(number) => number.to_string(),
+            None => format!("\"{}\"", key.escape_ascii()),
+        }
+    }
+
+    /// A user's key as a number, if keys are.
+    pub(crate) fn number(self, key: &[u8]) -> Option<NumberKey> {
+        let is_integer = match self {
+            Self::Integer => true,
+            Self::Float => false,
+            Self::Plain | Self::SortedBy => return None,
+        };
+        Some(NumberKey { is_integer, bytes: key.try_into().ok()? })
+    }
+}
+
+/// A key that is a number, told of where keys of any map may be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NumberKey {
+    is_integer: bool,
+    bytes: [u8; 8],
+}
+
+impl NumberKey {
+    /// The key as the map has it: 8 bytes, least significant first.
+    pub fn bytes(&self) -> [u8; 8] {
+        self.bytes
+    }
+
+    /// The number, if keys are whole ones.
+    pub fn integer(&self) -> Option<i64> {
+        self.is_integer.then(|| i64::from_le_bytes(self.bytes))
+    }
+
+    /// The number, if keys are floating-point ones.
+    pub fn float(&self) -> Option<f64> {
+        (!self.is_integer).then(|| f64::from_le_bytes(self.bytes))
+    }
+}
+
+/// The number in digits.
+impl fmt::Display for NumberKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.integer() {
+            Some(integer) => integer.fmt(f),
+            None => f64::from_le_bytes(self.bytes).fmt(f),
         }
     }
 }

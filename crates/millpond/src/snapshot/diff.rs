@@ -17,6 +17,7 @@ use super::{
 use crate::{
     container::Container,
     layout::{NamedKind, ObjectId},
+    map::NumberKey,
     object::ObjectKey,
 };
 
@@ -53,6 +54,8 @@ pub enum DifferentObject {
 pub enum DifferentKey {
     /// Of a dictionary.
     Entry(Vec<u8>),
+    /// A key of an ordered map whose keys are numbers.
+    Number(NumberKey),
     /// Of an object: a dkey and an akey.
     Akey {
         /// The dkey.
@@ -207,7 +210,10 @@ impl Diff {
         let Some((id, key)) = decode(&changed.key) else { return Ok(None) };
         let key = match key {
             UserKey::Object => None,
-            UserKey::Entry(key) => Some(DifferentKey::Entry(key.into_owned())),
+            UserKey::Entry(key) => Some(match id.key_form().number(&key) {
+                Some(number) => DifferentKey::Number(number),
+                None => DifferentKey::Entry(key.into_owned()),
+            }),
             // It changes with the extents that come and go.
             UserKey::Record(record) if record.is_header && change == DifferenceKind::Changed => {
                 return Ok(None);
@@ -273,6 +279,7 @@ impl fmt::Display for DifferentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry(key) => key.escape_ascii().fmt(f),
+            Self::Number(number) => number.fmt(f),
             Self::Akey { dkey, akey, records } => {
                 write!(f, "{dkey} {akey}")?;
                 records.as_ref().map_or(Ok(()), |records| write!(f, " {}..{}", records.start, records.end))

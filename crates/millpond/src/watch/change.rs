@@ -8,6 +8,7 @@ use millpond_core::{Epoch, Error, ErrorKind, Key, Record, RecordRef, Result};
 use crate::{
     container::Container,
     layout::{NamedKind, ObjectId},
+    map::NumberKey,
     object::{ObjectKey, RecordKey},
     value::{Stored, load},
 };
@@ -110,6 +111,11 @@ impl Change {
     /// other objects.
     pub fn key(&self) -> Option<&[u8]> {
         (!self.sort.is_empty() && self.akey.is_none()).then_some(&self.key[..])
+    }
+
+    /// The key, if it is that of an ordered map whose keys are numbers.
+    pub fn number(&self) -> Option<NumberKey> {
+        self.object.key_form().number(self.key()?)
     }
 
     /// The length in bytes of the value that was put, without reading it.

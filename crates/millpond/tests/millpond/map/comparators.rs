@@ -107,7 +107,9 @@ fn keys_are_what_users_gave_wherever_they_are_told() {
     assert_eq!(differences.len(), 1);
     assert_eq!(differences[0].change, DifferenceKind::Added);
     assert_eq!(differences[0].object, DifferentObject::Map("m".into()));
-    assert_eq!(differences[0].key, Some(millpond::DifferentKey::Entry(number.to_vec())));
+    let Some(millpond::DifferentKey::Number(key)) = &differences[0].key else { panic!("{differences:?}") };
+    assert_eq!((key.integer(), key.float(), key.bytes()), (Some(-7), None, number));
+    assert_eq!(differences[0].to_string(), "+ m -7");
     container.rollback("before").expect("rolled back");
     assert!(map.is_empty().expect("counted"));
 
