@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pmemkv_engines import PERSISTENT, VOLATILE, buffers
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
@@ -74,3 +75,23 @@ def test_the_python_in_the_description_runs_and_prints_what_it_says() -> None:
         told = [line.rsplit("# ", 1)[1].strip() for line in program.splitlines() if "print(" in line]
         assert told
         assert printed.splitlines() == told
+
+
+def test_the_table_of_engines_is_what_they_say_of_themselves(tmp_path: Path) -> None:
+    lines = (ROOT / "docs" / "pmemkv.md").read_text(encoding="utf-8").splitlines()
+    head = lines.index("| engine | persistent | sorted: ranges | comparator | iterators | transactions |")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[head + 2 : head + 11]]
+    assert {row[0] for row in rows} == {*PERSISTENT, *VOLATILE, "blackhole"}
+    iterators = {"seek a key": 1, "step forward": 2, "step both ways": 3}
+    for engine, persistent, is_sorted, comparator, steps, transactions in rows:
+        (tmp_path / engine).mkdir()
+        with buffers(engine, tmp_path / engine) as db:
+            traits = db.traits
+        assert traits["persistent"] == persistent.startswith("yes"), engine
+        assert traits["fixed_size"] == ("8 bytes" in persistent), engine
+        assert traits["sorted"] == (is_sorted == "yes"), engine
+        assert traits["ranges"] == (is_sorted != ""), engine
+        assert traits["comparator"] == (comparator == "yes"), engine
+        assert traits["transactions"] == (transactions == "yes"), engine
+        told = sum(traits[name] for name in ("iterators", "steps", "steps_back"))
+        assert told == iterators.get(steps, 0), engine
