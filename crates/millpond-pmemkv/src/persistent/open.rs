@@ -47,12 +47,12 @@ pub(crate) fn open(
     let options = OpenOptions { durability: Some(durability(config)?), ..OpenOptions::default() };
     let url = url(&path);
     let pool = match creation {
-        Creation::Always => create_pool(&path, config)?,
+        Creation::Always => create_pool(&path, comparator, config)?,
         Creation::Never => Pool::open(&url).map_err(refused)?,
         Creation::IfMissing => match Pool::open(&url) {
             Ok(pool) => pool,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                create_pool(&path, config).or_else(|error| {
+                create_pool(&path, comparator, config).or_else(|error| {
                     // Another process may have been faster.
                     Pool::open(&url).map_err(|_| error)
                 })?
@@ -80,7 +80,9 @@ fn in_pool(
     Ok(PersistentEngine { container, map })
 }
 
-fn create_pool(path: &Path, config: &Config) -> Result<Pool> {
+fn create_pool(path: &Path, comparator: &Comparator, config: &Config) -> Result<Pool> {
+    // Nothing is made for an order that this process doesn't know.
+    comparator.order().map_err(refused)?;
     let mut options = PoolOptions { size: Some(config.size(POOL_BYTES_MIN)?), ..PoolOptions::default() };
     let name = path.file_name().and_then(OsStr::to_str);
     // A pool is labelled as its directory is named, where that can be a label.

@@ -132,6 +132,7 @@ fn what_is_no_comparator_is_refused() {
             continue;
         }
         assert_eq!(status(open("never registered".into())), Status::InvalidArgument, "{name}");
+        assert!(name == "vsmap" || !directory.path().join(name).exists(), "{name}: nothing was made");
         assert_eq!(status(open("".into())), Status::InvalidArgument, "{name}");
         let engine = open("integer".into()).expect("opened");
         assert_eq!(status(engine.put(b"no number", b"")), Status::InvalidArgument, "{name}");
