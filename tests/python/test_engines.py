@@ -195,6 +195,24 @@ def test_an_exception_of_a_callback_ends_it_and_arrives_unchanged(opened: Open, 
     assert engine.count("all") == 0
 
 
+def test_a_callback_may_stop_the_engine(opened: Open) -> None:
+    for name in ("stree", "vsmap", "vcmap"):
+        engine = opened(name)
+        engine.put_many({eight(number): b"" for number in range(500)})
+        seen: list[memoryview] = []
+
+        def callback(key: memoryview, engine: NativeEngine = engine, seen: list[memoryview] = seen) -> None:
+            seen.append(key)
+            engine.stop()
+
+        if name == "stree":
+            engine.each("all", None, None, "keys", callback)
+            assert len(seen) == 500
+        else:
+            with pytest.raises(errors.InvalidArgument, match="stopped"):
+                engine.each("all", None, None, "keys", callback)
+
+
 @pytest.mark.parametrize("name", SORTED)
 def test_iterators(opened: Open, name: str) -> None:
     engine = opened(name)

@@ -3,7 +3,11 @@
 
 use std::ops::Range;
 
-use crate::{error::Result, value::Value};
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+    value::Value,
+};
 
 /// Records in the first batch; each further one has twice as many.
 const RECORDS_MIN: usize = 16;
@@ -113,30 +117,46 @@ pub(crate) trait Cursor: Send {
 }
 
 /// The records of a range, one after the other. Records that are put or removed meanwhile may be seen or
-/// not; a persistent engine shows one state.
+/// not; a persistent engine shows one state, also after it was closed.
 pub struct Records {
+    /// What the records are lost with.
+    volatile: Option<Engine>,
     cursor: Box<dyn Cursor>,
     batch: Batch,
     taken: usize,
     more: bool,
+    /// Met while reading ahead, and told once what came before it is taken.
+    failure: Option<Error>,
 }
 
 impl Records {
-    pub(crate) fn new(cursor: Box<dyn Cursor>) -> Self {
-        Self { cursor, batch: Batch::default(), taken: 0, more: true }
+    pub(crate) fn new(engine: &Engine, cursor: Box<dyn Cursor>) -> Self {
+        let volatile = (!engine.traits().persistent).then(|| engine.clone());
+        Self { volatile, cursor, batch: Batch::default(), taken: 0, more: true, failure: None }
     }
 
     /// Whether the next record has to be read first, which may take a lock or a disk.
     pub fn is_drained(&self) -> bool {
-        self.taken == self.batch.records.len() && self.more
+        self.taken == self.batch.records.len() && (self.more || self.failure.is_some())
     }
 
     /// Reads records ahead, if those that were read are taken.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` where the engine was volatile and is closed.
     pub fn read_ahead(&mut self) -> Result<()> {
         while self.is_drained() {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
             self.batch.begin();
             self.taken = 0;
-            self.more = self.cursor.fill(&mut self.batch)?;
+            match self.cursor.fill(&mut self.batch) {
+                Ok(more) => self.more = more,
+                Err(failure) => self.failure = Some(failure),
+            }
+            // What was found may be what a close has left.
+            self.volatile.as_ref().map_or(Ok(()), Engine::expect_open)?;
         }
         Ok(())
     }
@@ -159,5 +179,44 @@ impl Records {
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Records").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, status::Status};
+
+    /// Has two records, of which something between can't be read.
+    struct Broken(u8);
+
+    impl Cursor for Broken {
+        fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
+            self.0 += 1;
+            match self.0 {
+                1 => {
+                    batch.push(b"first", b"1");
+                    Err(Error::new(Status::UnknownError, "damaged"))
+                }
+                2 => {
+                    batch.push(b"second", b"2");
+                    Ok(false)
+                }
+                _ => unreachable!("it has said that there is no more"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_comes_after_what_was_before_it() {
+        let engine = Engine::open("blackhole", &Config::default()).expect("opened");
+        let mut records = Records::new(&engine, Box::new(Broken(0)));
+        assert!(records.is_drained());
+        assert_eq!(records.next_record().expect("read").expect("one").0, b"first");
+        assert!(records.is_drained());
+        assert_eq!(records.next_record().expect_err("damaged").status(), Status::UnknownError);
+        assert_eq!(records.next_record().expect("read").expect("one more").0, b"second");
+        assert!(!records.is_drained());
+        assert!(records.next_record().expect("read").is_none());
     }
 }

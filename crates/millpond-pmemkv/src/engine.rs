@@ -212,7 +212,7 @@ impl Engine {
         if reverse && !self.traits().sorted {
             return Err(unordered(self.name()));
         }
-        Ok(Records::new(self.inner.backend.scan(range, reverse, shape)?))
+        Ok(Records::new(self, self.inner.backend.scan(range, reverse, shape)?))
     }
 
     /// An iterator that reads.

@@ -22,8 +22,10 @@ use crate::{
     value::Value,
 };
 
-/// Records that are counted under one lock.
-const COUNTED_AT_ONCE: usize = 8192;
+/// Records that are counted, and read, under one lock: some microseconds' worth, since whoever waits for it may
+/// keep others waiting.
+const COUNTED_AT_ONCE: usize = 1024;
+const READ_AT_ONCE: usize = 128;
 
 type Tree = BTreeSet<Sorted>;
 
@@ -269,19 +271,24 @@ struct TreeCursor {
 
 impl Cursor for TreeCursor {
     fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
-        let inner = Arc::clone(&self.inner);
-        let tree = inner.read();
-        let mut records = self.bounds.records(&tree);
-        let mut last = None;
         while !batch.is_full() {
-            let next = if self.reverse { records.next_back() } else { records.next() };
-            let Some(next) = next else { return Ok(false) };
-            push(batch, &next.record, self.shape);
-            last = Some(next);
-        }
-        if let Some(last) = last {
-            let bound = Bound::Excluded(last.record.order().to_vec());
-            *(if self.reverse { &mut self.bounds.end } else { &mut self.bounds.start }) = bound;
+            let inner = Arc::clone(&self.inner);
+            let tree = inner.read();
+            let mut records = self.bounds.records(&tree);
+            let mut last = None;
+            for _ in 0..READ_AT_ONCE {
+                let next = if self.reverse { records.next_back() } else { records.next() };
+                let Some(next) = next else { return Ok(false) };
+                push(batch, &next.record, self.shape);
+                last = Some(next);
+                if batch.is_full() {
+                    break;
+                }
+            }
+            if let Some(last) = last {
+                let bound = Bound::Excluded(last.record.order().to_vec());
+                *(if self.reverse { &mut self.bounds.end } else { &mut self.bounds.start }) = bound;
+            }
         }
         Ok(true)
     }

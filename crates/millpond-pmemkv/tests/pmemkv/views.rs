@@ -1,6 +1,6 @@
 //! What was given out stays what it is, whatever becomes of the record and the engine.
 
-use millpond_pmemkv::{Found, Range, Shape};
+use millpond_pmemkv::{Found, Range, Shape, Status};
 
 use crate::support::{Opened, eight, engines};
 
@@ -66,13 +66,35 @@ fn an_iterator_shows_a_record_that_was_removed() {
             (&b"a"[..], &b"one"[..])
         );
         iterator.write_range(0, b"O").expect("written");
-        assert_eq!(
-            iterator.commit().expect_err("removed").status(),
-            millpond_pmemkv::Status::NotFound,
-            "{name}"
-        );
+        assert_eq!(iterator.commit().expect_err("removed").status(), Status::NotFound, "{name}");
         assert!(!engine.exists(b"a").expect("asked"), "{name}");
         assert!(iterator.seek(b"c").expect("sought"));
         assert_eq!(iterator.read_range(1, 1).expect("read"), b"w", "{name}");
+    }
+}
+
+/// A scan shows everything, or says that it can't.
+#[test]
+fn a_scan_does_not_end_early_when_its_engine_is_closed() {
+    for name in engines(|engine| engine.name != "blackhole") {
+        let opened = Opened::with(name, 1 << 30, &[("durability", "async")]);
+        let engine = &opened.engine;
+        for number in 0..500 {
+            engine.put(&eight(number), &eight(number)).expect("put");
+        }
+        let mut seen = 0;
+        let scanned = engine.each(Range::All, |_, _| {
+            seen += 1;
+            if seen == 5 {
+                engine.close().expect("closed");
+            }
+            std::ops::ControlFlow::Continue(())
+        });
+        if engine.traits().persistent {
+            scanned.expect("one state, to its end");
+            assert_eq!(seen, 500, "{name}");
+        } else {
+            assert_eq!(crate::support::status(scanned), Status::InvalidArgument, "{name} after {seen}");
+        }
     }
 }
