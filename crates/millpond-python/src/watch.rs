@@ -185,7 +185,7 @@ impl Change {
             Some(dict) => format!(" in {dict:?}"),
             None => String::new(),
         };
-        let key = match self.key(py) {
+        let key = match self.key(py)? {
             Some(key) => format!(" {}", key.repr()?),
             None => String::new(),
         };
