@@ -39,8 +39,10 @@ from ._info import (
     PoolSummary,
     ScrubReport,
     Snapshot,
+    SnapshotSpace,
     Statistics,
     Validated,
+    VerifiedBackup,
 )
 from ._millpond import (
     Array,
@@ -66,11 +68,15 @@ from ._millpond import (
     Pool,
     Transaction,
     format_size,
+    get_timeout,
     home,
     parse_size,
+    set_timeout,
+    verify_backup,
     version,
 )
 from ._streams import ValueReader, ValueWriter
+from ._timeout import timeout
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Maps, Properties, Snapshots
 from ._watch import Commit, Watch
 from .errors import (
@@ -172,6 +178,7 @@ __all__ = [
     "ReadOnlyError",
     "ScrubReport",
     "Snapshot",
+    "SnapshotSpace",
     "Snapshots",
     "Statistics",
     "Transaction",
@@ -179,13 +186,18 @@ __all__ = [
     "ValueReader",
     "ValueTooLongError",
     "ValueWriter",
+    "VerifiedBackup",
     "Watch",
     "__version__",
     "errors",
     "format_size",
+    "get_timeout",
     "home",
     "parse_size",
     "register_comparator",
+    "set_timeout",
+    "timeout",
+    "verify_backup",
     "version",
 ]
 

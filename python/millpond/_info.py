@@ -30,8 +30,10 @@ __all__ = [
     "PoolSummary",
     "ScrubReport",
     "Snapshot",
+    "SnapshotSpace",
     "Statistics",
     "Validated",
+    "VerifiedBackup",
 ]
 
 _T = TypeVar("_T")
@@ -298,6 +300,26 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedBackup:
+    """What a verification of a backup found: the backup, and each file that isn't what was written, with what
+    is wrong with it."""
+
+    backup: Backup
+    damages: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSpace:
+    """What snapshots and the newest state have of a container's bytes: those that snapshots alone need, those
+    that the newest state shares with one, and those that it has alone."""
+
+    snapshots: int
+    bytes_held: int
+    bytes_shared: int
+    bytes_unshared: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A state of a container that stays readable.
 
@@ -377,6 +399,20 @@ def scrub_reports(text: str) -> list[ScrubReport]:
 
 def _scrub_report(item: dict[str, Any]) -> ScrubReport:
     return _record(ScrubReport, {**item, "damages": [_damage(one) for one in item["damages"]]})
+
+
+def damages(text: str) -> list[Damage]:
+    return [_damage(item) for item in json.loads(text)]
+
+
+def verified_backup(text: str) -> VerifiedBackup:
+    item = json.loads(text)
+    damages = {one["file"]: one["what"] for one in item["damages"]}
+    return VerifiedBackup(backup(json.dumps(item["backup"])), damages)
+
+
+def snapshot_space(text: str) -> SnapshotSpace:
+    return _record(SnapshotSpace, json.loads(text))
 
 
 def _damage(item: dict[str, Any]) -> Damage:

@@ -17,6 +17,7 @@ from ._info import (
     CheckReport,
     ContainerInfo,
     ContainerSummary,
+    Damage,
     Metrics,
     Migrated,
     Optimized,
@@ -24,7 +25,9 @@ from ._info import (
     PoolSummary,
     ScrubReport,
     Snapshot,
+    SnapshotSpace,
     Validated,
+    VerifiedBackup,
 )
 from ._streams import BinaryReader, BinaryWriter, ValueReader, ValueWriter
 from ._views import Attributes, DictItems, DictKeys, Dicts, DictValues, Maps, Properties, Snapshots
@@ -114,6 +117,37 @@ def format_size(count: int, /) -> str:
 
 def version() -> str:
     """The version of Millpond."""
+
+def get_timeout() -> float:
+    """How long this thread waits for one lock that another process holds, in seconds.
+
+    It is that of :func:`millpond.timeout` in its block, else that of :func:`set_timeout`, else 10.
+    """
+
+def set_timeout(seconds: float, /) -> None:
+    """Has all threads of the process wait so long for one lock that another process holds.
+
+    Args:
+        seconds: Zero doesn't wait at all.
+    """
+
+def _set_own_timeout(seconds: float | None, /) -> float | None: ...
+def verify_backup(
+    path: str | PathLike[str], *, progress: Callable[[int, int], object] | None = None
+) -> VerifiedBackup:
+    """Compares every file of a backup with what was written; nothing is restored.
+
+    All damage is told, not the first alone. A container that was damaged when it was backed up is intact as a
+    backup: scrub it now and then.
+
+    Args:
+        path: A backup, or a directory of backups, of which it takes the newest.
+        progress: Called with the bytes that are done and of all. What it raises ends this, and is raised.
+
+    Raises:
+        NotFoundError: If there is no backup.
+        CorruptError: If what the backup says of itself is damaged.
+    """
 
 def run_cli(arguments: list[str], /) -> int:
     """Runs the command line on the given arguments, the program's name first, and answers its exit code."""
@@ -647,6 +681,12 @@ class Container:
     def snapshots(self) -> Snapshots:
         """The container's snapshots, as a mapping of names, the oldest first."""
 
+    def snapshot_space(self) -> SnapshotSpace:
+        """The bytes that snapshots alone need, and those that they share with the newest state.
+
+        This reads every record, though no long value.
+        """
+
     def _snapshots(self) -> builtins.dict[str, Snapshot]: ...
     def _snapshot_sizes(self) -> builtins.dict[str, int]: ...
     def destroy_snapshot(self, name: str) -> None:
@@ -714,10 +754,11 @@ class Container:
     def flush(self) -> None:
         """Makes everything that was put so far survive a loss of power."""
 
-    def compact(self) -> None:
+    def compact(self) -> builtins.list[Damage]:
         """Merges what is worth merging and gives back the space of what was deleted.
 
-        It happens in the background by itself; this does it now.
+        It happens in the background by itself; this does it now. Answers what was left as it is, since it is
+        damaged: arrays that can't be merged. All else was done.
         """
 
     def check(self, *, repair: bool = False) -> CheckReport:

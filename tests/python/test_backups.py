@@ -63,6 +63,12 @@ def test_damage_is_named(tmp_path: Path) -> None:
     run = next((backup.path / "runs").iterdir())
     content = bytearray(run.read_bytes())
     content[len(content) // 2] ^= 1
+    assert millpond.verify_backup(backup.path).damages == {}
     run.write_bytes(content)
     with pytest.raises(millpond.CorruptError, match=run.name):
         other.restore(backup.path)
+    verified = millpond.verify_backup(tmp_path / "backups")
+    assert verified.backup == backup
+    assert list(verified.damages) == [f"runs/{run.name}"]
+    with pytest.raises(millpond.NotFoundError):
+        millpond.verify_backup(tmp_path)

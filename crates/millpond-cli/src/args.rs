@@ -3,12 +3,14 @@
 use std::{
     ffi::{OsStr, OsString},
     io::{self, Write},
+    time::Duration,
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     Streams,
+    backup::BackupsCommand,
     blob::BlobCommand,
     completions::CompletionsCommand,
     container::ContainerCommand,
@@ -53,8 +55,18 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
+    /// Wait so long for one lock that another process holds, not for a command as a whole; 10 by default.
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+
     #[command(subcommand)]
     noun: Noun,
+}
+
+/// A number of seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds that one can wait".to_owned())
 }
 
 #[derive(Subcommand)]
@@ -91,6 +103,11 @@ enum Noun {
         #[command(subcommand)]
         command: BlobCommand,
     },
+    /// Verify backups, which `container backup` writes.
+    Backup {
+        #[command(subcommand)]
+        command: BackupsCommand,
+    },
     /// Keep states of a container, compare them, and go back to one.
     Snapshot {
         #[command(subcommand)]
@@ -117,7 +134,11 @@ pub(crate) fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
     match Cli::try_parse_from(args) {
         Ok(cli) => {
             let mut output = Output::new(streams, cli.json);
-            let outcome = cli.noun.run(&mut output).and_then(|()| output.flush());
+            let run = || cli.noun.run(&mut output).and_then(|()| output.flush());
+            let outcome = match cli.timeout {
+                Some(timeout) => millpond::with_timeout(timeout, run),
+                None => run(),
+            };
             conclude(outcome, &mut output)
         }
         Err(error) => explain(&error, args, streams),
@@ -133,6 +154,7 @@ impl Noun {
             Noun::Map { command } => command.run(output),
             Noun::Object { command } => command.run(output),
             Noun::Blob { command } => command.run(output),
+            Noun::Backup { command } => command.run(output),
             Noun::Snapshot { command } => command.run(output),
             Noun::Health { command } => command.run(output),
             Noun::Version(command) => command.run(output),

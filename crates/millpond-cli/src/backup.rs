@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use millpond::format_size;
+use clap::{Args, Subcommand};
+use millpond::{Error, ErrorKind, format_size};
 use serde_json::json;
 
 use crate::{
     failure::{Failure, Outcome},
     names::{self, ContainerName},
-    output::{Bar, Output},
+    output::{Bar, Output, Page, plural},
 };
 
 pub(crate) const BACKUP_EXAMPLES: &str = "\
@@ -46,6 +46,52 @@ pub(crate) struct RestoreCommand {
     /// The pool to restore to, and the label that the container is to have there.
     #[command(flatten)]
     container: ContainerName,
+}
+
+/// `millpond backup`.
+#[derive(Subcommand)]
+pub(crate) enum BackupsCommand {
+    /// Compare every file of a backup with what was written; nothing is restored.
+    ///
+    /// Names each damaged file. Exits with 7 if there is one.
+    #[command(after_help = "\
+Examples:
+  millpond backup verify /backup/results
+  millpond backup verify /backup/files/backup_20260131174500_09af --json
+
+A container that was damaged when it was backed up is intact as a backup: scrub it now and then.")]
+    Verify {
+        /// A backup, or a directory of backups, of which the newest one is verified.
+        #[arg(value_name = "BACKUP")]
+        from: PathBuf,
+    },
+}
+
+impl BackupsCommand {
+    pub(crate) fn run(self, output: &mut Output<'_, '_>) -> Outcome {
+        let Self::Verify { from } = self;
+        let verified = {
+            let bar = output.progress("verifying", Some(0));
+            millpond::verify_backup(&from, &mut Bar::new(&bar))?
+        };
+        let path = verified.backup.path.display().to_string();
+        let bytes = format_size(verified.backup.bytes);
+        let show = |page: &mut Page<'_>| {
+            if verified.damages.is_empty() {
+                return page.line(&format!("{path} is intact: {bytes} read"));
+            }
+            verified
+                .damages
+                .iter()
+                .try_for_each(|damage| page.line(&format!("{}: {}", damage.file, damage.what)))
+        };
+        if verified.damages.is_empty() {
+            return output.respond(&verified, show);
+        }
+        let files = plural(verified.damages.len() as u64, "damaged file");
+        let message = format!("{path} has {files}: use another backup, and make a new one");
+        output.respond_failed(&verified, &Error::new(ErrorKind::Corrupt, message), show)
+    }
 }
 
 impl BackupCommand {

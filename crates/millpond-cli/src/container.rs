@@ -5,8 +5,9 @@ use std::{io, path::PathBuf};
 use clap::{Args, Subcommand};
 use millpond::{
     CheckReport, ContainerOptions, ContainerQuery, ContainerSummary, ContainerType, Durability, Error,
-    ErrorKind, LastScrub, Metrics, OpenOptions, ScrubOptions, format_size,
+    ErrorKind, LastScrub, Metrics, OpenOptions, ScrubOptions, SnapshotSpace, format_size,
 };
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -43,11 +44,15 @@ Examples:
 
     /// Show a container: its identity, what it holds and how much space that takes.
     #[command(
-        after_help = "Examples:\n  millpond container query lab/results\n  millpond container query ./results --json"
+        after_help = "Examples:\n  millpond container query lab/results\n  millpond container query ./results --json\n  millpond container query lab/results --snapshots"
     )]
     Query {
         #[command(flatten)]
         container: ContainerWords,
+        /// Also tell the bytes that snapshots alone need, and those that they share with the newest state: this
+        /// reads every record.
+        #[arg(long)]
+        snapshots: bool,
     },
 
     /// Destroy a container with all that it holds.
@@ -215,9 +220,12 @@ impl ContainerCommand {
                 let containers = names::open_pool(&pool)?.containers()?;
                 output.respond(&containers, |page| show_list(&containers, page))
             }
-            ContainerCommand::Query { container } => {
-                let query = container.join().read()?.query()?;
-                output.respond(&query, |page| show(&query, page))
+            ContainerCommand::Query { container, snapshots } => {
+                let container = container.join().read()?;
+                let query = container.query()?;
+                let space = if snapshots { Some(container.snapshot_space()?) } else { None };
+                let answer = Queried { query: &query, snapshot_space: space };
+                output.respond(&answer, |page| show(&query, space, page))
             }
             ContainerCommand::Destroy { container, force } => destroy(&container.join(), force, output),
             ContainerCommand::Check { container, repair, forget } => {
@@ -361,13 +369,16 @@ fn compact(name: &ContainerName, output: &mut Output<'_, '_>) -> Outcome {
         statistics.bytes_records + statistics.bytes_segments + statistics.bytes_log
     };
     let before = taken(&container.query()?.statistics);
-    {
+    let compacted = {
         let _spinner = output.progress("compacting", None);
-        container.compact()?;
+        container.compact_and_report()?
+    };
+    for damage in &compacted.left {
+        output.remark(&format!("{} was left as it is: {}", damage.place, damage.what));
     }
     let after = taken(&container.query()?.statistics);
     container.close()?;
-    output.respond(&json!({ "bytes_before": before, "bytes_after": after }), |page| {
+    output.respond(&json!({ "bytes_before": before, "bytes_after": after, "left": compacted.left }), |page| {
         page.line(&format!(
             "compacted {}: {} before, {} now",
             name.shown(),
@@ -386,7 +397,15 @@ fn metrics(containers: &[ContainerName], output: &mut Output<'_, '_>) -> Outcome
     output.respond(&metrics, |page| text.lines().try_for_each(|line| page.line(line)))
 }
 
-fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
+/// What a query answers.
+#[derive(Serialize)]
+struct Queried<'a> {
+    #[serde(flatten)]
+    query: &'a ContainerQuery,
+    snapshot_space: Option<SnapshotSpace>,
+}
+
+fn show(query: &ContainerQuery, space: Option<SnapshotSpace>, page: &mut Page<'_>) -> io::Result<()> {
     let statistics = &query.statistics;
     let name = query.label.as_ref().map_or_else(|| query.uuid.to_string(), ToString::to_string);
     page.heading(&format!("Container {name}"))?;
@@ -416,6 +435,7 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
             ),
         ),
         ("Dead", format!("about {}, which a compaction gives back", format_size(statistics.bytes_dead))),
+        ("Snapshots", space.map_or_else(|| "see --snapshots".to_owned(), snapshot_space)),
         ("Log", format_size(statistics.bytes_log)),
         ("Epoch", format!("{} (synced: {})", statistics.epoch, statistics.epoch_synced)),
         ("Last scrub", query.last_scrub.map_or_else(|| "never".to_owned(), last_scrub)),
@@ -425,6 +445,16 @@ fn show(query: &ContainerQuery, page: &mut Page<'_>) -> io::Result<()> {
     .into();
     fields.extend(attributes::fields(&query.properties, &query.attributes));
     page.fields(fields)
+}
+
+fn snapshot_space(space: SnapshotSpace) -> String {
+    format!(
+        "{}, which hold back {}; {} of the newest state are theirs too, {} are not",
+        plural(space.snapshots, "snapshot"),
+        format_size(space.bytes_held),
+        format_size(space.bytes_shared),
+        format_size(space.bytes_unshared)
+    )
 }
 
 fn last_scrub(last: LastScrub) -> String {

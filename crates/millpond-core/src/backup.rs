@@ -38,6 +38,24 @@ pub struct Backup {
     pub bytes_linked: u64,
 }
 
+/// What a verification of a backup found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VerifiedBackup {
+    /// The backup.
+    pub backup: Backup,
+    /// Each of its files that isn't what was written.
+    pub damages: Vec<DamagedFile>,
+}
+
+/// A file of a backup that isn't what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DamagedFile {
+    /// Its path in the backup.
+    pub file: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
 /// What a backend without backups answers.
 pub(crate) fn not_supported<T>(path: &Path) -> Result<T> {
     let path = path.display();

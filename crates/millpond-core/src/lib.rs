@@ -18,10 +18,11 @@ pub mod limits;
 mod progress;
 mod segments;
 mod store;
+mod timeout;
 mod verify;
 pub mod watch;
 
-pub use backup::{Backup, BackupOptions};
+pub use backup::{Backup, BackupOptions, DamagedFile, VerifiedBackup};
 pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
 pub use index::{
@@ -36,5 +37,6 @@ pub use store::{
     ContainerEntry, ContainerSpec, LastScrub, PoolDocument, PoolSpace, PoolStore, Statistics, Store,
     StoreOptions,
 };
+pub use timeout::{replace_own_timeout, set_timeout, timeout, with_timeout};
 pub use verify::{Damage, Owner, Verifier};
 pub use watch::{Change, ChangeKind, Watch, WatchOptions, WatchRetention};

@@ -346,6 +346,12 @@ impl Container {
         package::answer(py, "snapshots", &snapshots)
     }
 
+    /// What snapshots need, and what they share with the newest state.
+    fn snapshot_space<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let space = py.detach(|| self.inner.snapshot_space())?;
+        package::answer(py, "snapshot_space", &space)
+    }
+
     fn _snapshot_sizes<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
         let sizes = py.detach(|| self.inner.snapshot_sizes())?;
         package::answer(py, "snapshot_sizes", &sizes)
@@ -408,8 +414,9 @@ impl Container {
     }
 
     /// Merges what is worth merging and gives back the space of what was deleted.
-    fn compact(&self, py: Python<'_>) -> Result<()> {
-        Ok(py.detach(|| self.inner.compact())?)
+    fn compact<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let compacted = py.detach(|| self.inner.compact_and_report())?;
+        package::answer(py, "damages", &compacted.left)
     }
 
     /// Reads every stored byte and compares it with its checksum.

@@ -77,7 +77,9 @@ mod native {
         pool::Pool,
         range::DictRange,
         reader::NativeReader,
-        sizes::{format_size, home, parse_size, version},
+        sizes::{
+            _set_own_timeout, format_size, get_timeout, home, parse_size, set_timeout, verify_backup, version,
+        },
         snapshot::{DiffIterator, Difference},
         transaction::Transaction,
         view::ValueView,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use millpond_core::{ErrorKind, PoolDocument, PoolStore, Result};
+use millpond_core::{ErrorKind, PoolDocument, PoolStore, Progress, Result, VerifiedBackup};
 use millpond_local::LocalPool;
 use millpond_memory::MemoryPool;
 
@@ -36,6 +36,11 @@ pub(crate) fn open(place: &Place) -> Result<Option<Arc<dyn PoolStore>>> {
 /// The description of the pool in a directory, without opening it; `None` where there is no pool.
 pub(crate) fn peek(directory: &Path) -> Result<Option<PoolDocument>> {
     LocalPool::peek(directory)
+}
+
+/// Compares the files of a backup with what was written; backups are made by the local backend alone.
+pub(crate) fn verify_backup(from: &Path, progress: &mut dyn Progress) -> Result<VerifiedBackup> {
+    LocalPool::verify_backup(from, progress)
 }
 
 #[cfg(feature = "rados")]

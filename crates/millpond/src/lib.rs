@@ -63,7 +63,8 @@ pub use blobs::{
     Optimized, Validated, Worth,
 };
 pub use container::{
-    Container, ContainerOptions, Damage, OpenOptions, ScrubOptions, ScrubProgress, ScrubReport,
+    Compacted, Container, ContainerOptions, Damage, OpenOptions, ScrubOptions, ScrubProgress, ScrubReport,
+    verify_backup,
 };
 pub use container_type::ContainerType;
 pub use dict::{Dict, DictBatch, DictEntry, DictIter, DictKeys, DictRange, ValueReader, ValueWriter};
@@ -75,8 +76,9 @@ pub use map::{
 };
 pub use metrics::{Histogram, Metrics, Operations};
 pub use millpond_core::{
-    Backup, Durability, Epoch, Error, ErrorKind, Label, LastScrub, PoolSpace, Progress, Result, Silent,
-    Statistics, Store, limits,
+    Backup, DamagedFile, Durability, Epoch, Error, ErrorKind, Label, LastScrub, PoolSpace, Progress, Result,
+    Silent, Statistics, Store, VerifiedBackup, limits, replace_own_timeout, set_timeout, timeout,
+    with_timeout,
 };
 pub use object::{
     Anchor, Array, ArrayOptions, ArrayStat, Conditions, Fetched, FetchedExtents, KeyKind, Merged, Object,
@@ -90,7 +92,7 @@ pub use query::{CheckReport, ContainerQuery, ContainerSummary, PoolQuery, PoolSu
 pub use size::{format_size, parse_size};
 pub use snapshot::{
     Diff, Difference, DifferenceKind, DifferentKey, DifferentObject, Moment, Rollback, Snapshot,
-    SnapshotRule, SnapshotSize,
+    SnapshotRule, SnapshotSize, SnapshotSpace,
 };
 pub use transaction::{Transaction, TransactionOptions};
 pub use uuid::Uuid;

@@ -147,6 +147,11 @@ fn a_store_is_backed_up_and_restored() {
     assert_ne!(second["bytes_linked"], json!(0));
     assert!(!here.join(first["path"].as_str().expect("a path")).exists(), "one is kept");
     bench.fails(2, ["container", "backup", &container, &to, "--keep", "0"]);
+    let verified = bench.json(["--timeout", "0.5", "backup", "verify", &to]);
+    assert_eq!(verified["damages"], json!([]), "{verified}");
+    assert_eq!(verified["backup"]["path"], second["path"]);
+    bench.fails(3, ["backup", "verify", &path("elsewhere")]);
+    bench.fails(2, ["--timeout", "-1", "backup", "verify", &to]);
 
     let pool = bench.pool("other");
     bench.ok(["pool", "create", &pool]);

@@ -24,5 +24,5 @@ mod directory;
 mod restore;
 mod write;
 
-pub(crate) use restore::{find, restore};
+pub(crate) use restore::{find, restore, verify};
 pub(crate) use write::write;

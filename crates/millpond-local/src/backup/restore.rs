@@ -5,9 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use millpond_core::{Error, ErrorKind, Progress, Result};
+use millpond_core::{DamagedFile, Error, ErrorKind, Progress, Result, VerifiedBackup};
 
-use super::{copy::copy, description::Description, directory::list};
+use super::{
+    copy::{Digest, copy, digest},
+    description::Description,
+    directory::list,
+};
 use crate::{
     bugs::{Bug, planted},
     engine::Frozen,
@@ -47,15 +51,12 @@ pub(crate) fn restore(
     for (name, file) in &description.files {
         let path = from.join(name);
         let copied = copy(media, &path, &to.join(name), progress).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => damaged(&path, "it is missing"),
+            ErrorKind::NotFound => damaged(&path, MISSING),
             _ => error,
         })?;
-        if copied != file.digest && !planted(Bug::RestoreWithoutChecking) {
-            let why = if copied.bytes == file.digest.bytes {
-                "it isn't what was written: its checksum fails".to_owned()
-            } else {
-                format!("it has {} bytes instead of {}", copied.bytes, file.digest.bytes)
-            };
+        if let Some(why) = difference(&copied, &file.digest)
+            && !planted(Bug::RestoreWithoutChecking)
+        {
             return Err(damaged(&path, &why));
         }
     }
@@ -64,6 +65,76 @@ pub(crate) fn restore(
         media.sync_dir(dir).map_err(|error| failed("sync", dir, error))?;
     }
     Ok(())
+}
+
+/// Compares each file of the backup at `from`, or of the newest one in the directory `from`, with what was
+/// written. What is damaged is told, and the others are compared all the same.
+///
+/// # Errors
+/// Those of [`find`], and what `progress` answers.
+pub(crate) fn verify(
+    media: &Arc<dyn Media>,
+    from: &Path,
+    progress: &mut dyn Progress,
+) -> Result<VerifiedBackup> {
+    let (from, description) = find(media, from)?;
+    let mut damages = Vec::new();
+    let mut told = Watched { progress, ended: false };
+    told.begin(description.bytes(), "verifying")?;
+    for (name, file) in &description.files {
+        let what = match digest(media, &from.join(name), &mut told) {
+            Ok(found) => difference(&found, &file.digest),
+            Err(error) if told.ended => return Err(error),
+            Err(error) if error.kind() == ErrorKind::NotFound => Some(MISSING.to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        damages.extend(what.map(|what| DamagedFile { file: name.clone(), what }));
+    }
+    told.end()?;
+    Ok(VerifiedBackup { backup: description.backup(&from), damages })
+}
+
+/// Tells errors of whoever is told from those of files.
+struct Watched<'a> {
+    progress: &'a mut dyn Progress,
+    ended: bool,
+}
+
+impl Watched<'_> {
+    fn note(&mut self, told: Result<()>) -> Result<()> {
+        self.ended |= told.is_err();
+        told
+    }
+}
+
+impl Progress for Watched<'_> {
+    fn begin(&mut self, total: u64, what: &str) -> Result<()> {
+        let told = self.progress.begin(total, what);
+        self.note(told)
+    }
+
+    fn advance(&mut self, count: u64) -> Result<()> {
+        let told = self.progress.advance(count);
+        self.note(told)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let told = self.progress.end();
+        self.note(told)
+    }
+}
+
+const MISSING: &str = "it is missing";
+
+/// What is wrong with a file, if it isn't what was written.
+fn difference(found: &Digest, written: &Digest) -> Option<String> {
+    if found == written {
+        None
+    } else if found.bytes == written.bytes {
+        Some("it isn't what was written: its checksum fails".to_owned())
+    } else {
+        Some(format!("it has {} bytes instead of {}", found.bytes, written.bytes))
+    }
 }
 
 fn damaged(path: &Path, why: &str) -> Error {

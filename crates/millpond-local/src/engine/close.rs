@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use millpond_core::Result;
+use millpond_core::{Result, timeout};
 
-use super::{Engine, PATIENCE, background::Hold, maintenance::Patience};
+use super::{Engine, background::Hold, maintenance::Patience};
 use crate::{
     bugs::{Bug, planted},
     fork,
@@ -40,7 +40,7 @@ impl Engine {
         let is_destroyed = self.control.words().destroyed.load(Ordering::Acquire) != 0;
         let synced = if is_destroyed || planted(Bug::CloseWithoutSync) { Ok(()) } else { self.sync_all() };
         // Whoever leaves does so behind the door, so that of several one is the last.
-        let door = self.presence.door(PATIENCE)?;
+        let door = self.presence.door(timeout())?;
         let settled = match self.presence.be_alone(&door) {
             Ok(true) if !is_destroyed && synced.is_ok() => self.settle(),
             Ok(_) => Ok(()),

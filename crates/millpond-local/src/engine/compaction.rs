@@ -499,12 +499,22 @@ impl<'a> Mover<'a> {
     }
 
     /// Copies what extents hold, once for all versions of a key: a rollback makes two of them own the
-    /// same bytes, and they shall go on to.
+    /// same bytes, and they shall go on to. What is damaged stays where it is, with all of its value, so that
+    /// the rest can move.
     fn move_extents(&mut self, extents: &[Extent]) -> Result<Vec<Extent>> {
         if let Some((_, moved)) = self.moved.iter().find(|(from, _)| from == extents) {
             return Ok(moved.clone());
         }
-        let moved = self.copy(extents)?;
+        let moved = match self.copy(extents) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                // What was copied before the damage is nobody's.
+                if let Some(writer) = &mut self.writer {
+                    self.written.extend_from_slice(&writer.finish()?);
+                }
+                extents.to_vec()
+            }
+            moved => moved?,
+        };
         self.moved.push((extents.to_vec(), moved.clone()));
         Ok(moved)
     }

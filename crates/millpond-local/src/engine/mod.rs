@@ -84,9 +84,6 @@ use sync_queue::SyncQueue;
 pub(crate) use watch::LocalWatch;
 use watch::Pins;
 
-/// How long to wait for a lock that another process holds for a moment only.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Bits of an epoch that count commits; those above are the incarnation.
 const EPOCH_COMMIT_BITS: u32 = 40;
 

@@ -5,12 +5,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use millpond_core::{Epoch, Error, ErrorKind, Result};
+use millpond_core::{Epoch, Error, ErrorKind, Result, timeout};
 use uuid::Uuid;
 
 use super::{
-    Engine, EngineOptions, PATIENCE, SyncQueue, apply::Applier, background::Background, lock, runs_dir,
-    segments_dir,
+    Engine, EngineOptions, SyncQueue, apply::Applier, background::Background, lock, runs_dir, segments_dir,
 };
 use crate::{
     bugs::{Bug, planted},
@@ -70,7 +69,7 @@ impl Engine {
             .check_dir(dir)
             .map_err(|error| Error::io(format!("opening container directory {}", dir.display()), error))?;
         let presence = Presence::new(&media, dir)?;
-        let door = presence.door(PATIENCE)?;
+        let door = presence.door(timeout())?;
         let alone = presence.be_alone(&door)?;
         let control_path = dir.join("control");
         let share = |fresh| {

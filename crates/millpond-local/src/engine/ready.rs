@@ -3,9 +3,9 @@
 
 use std::sync::atomic::Ordering;
 
-use millpond_core::{Error, ErrorKind, Result};
+use millpond_core::{Error, ErrorKind, Result, timeout};
 
-use super::{EPOCHS_SKIPPED, Engine, PATIENCE, apply::Applier};
+use super::{EPOCHS_SKIPPED, Engine, apply::Applier};
 use crate::{
     bugs::{Bug, planted},
     control::{LockGuard, LockName, NOT_POISONED},
@@ -27,7 +27,7 @@ impl Engine {
             if published != self.applied.load(Ordering::Acquire) && !planted(Bug::AppendWithoutCatchingUp) {
                 self.catch_up()?;
             }
-            let guard = self.control.lock(LockName::Commit, PATIENCE)?;
+            let guard = self.control.lock(LockName::Commit, timeout())?;
             let published = self.control.words().published.load(Ordering::Acquire);
             if published - self.applied.load(Ordering::Acquire) <= LAG_BYTES_MAX {
                 return Ok(guard);

@@ -7,9 +7,9 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
-use millpond_core::{Damage, Result};
+use millpond_core::{Damage, Result, timeout};
 
-use super::{Engine, PATIENCE, lock, maintenance::Patience};
+use super::{Engine, lock, maintenance::Patience};
 use crate::{
     bugs::{Bug, planted},
     control::LockName,
@@ -59,7 +59,7 @@ impl Engine {
 
     /// Begins a log file behind all that is intact.
     fn end_lossy_log(&self) -> Result<()> {
-        let guard = self.control.lock(LockName::Commit, PATIENCE)?;
+        let guard = self.control.lock(LockName::Commit, timeout())?;
         let mut applier = lock(&self.applier);
         let ended = self.make_ready_in_spite_of_losses(&guard, &mut applier).and_then(|()| {
             // Another process may have done it, and died since.

@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond_core::Result;
+use millpond_core::{Result, timeout};
 
-use super::{Engine, PATIENCE, lock};
+use super::{Engine, lock};
 use crate::{
     bugs::{Bug, planted},
     control::{LockGuard, LockName, Words, wait_for_change, wake_all},
@@ -79,14 +79,14 @@ impl Engine {
     /// Takes the sync lock. A holder that died may have met a failed sync and told nobody: then
     /// nothing since `synced` can be relied on.
     pub(super) fn sync_lock(&self) -> Result<SyncGuard<'_>> {
-        let guard = self.control.lock(LockName::Sync, PATIENCE)?;
+        let guard = self.control.lock(LockName::Sync, timeout())?;
         Ok(self.sync_locked(guard))
     }
 
     /// As [`Engine::sync_lock`]; none once `is_done` holds.
     pub(super) fn sync_lock_unless(&self, is_done: impl Fn() -> bool) -> Result<Option<SyncGuard<'_>>> {
         let words = self.control.words();
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), timeout());
         loop {
             let ended = words.sync_ended.load(Ordering::SeqCst);
             if is_done() {
@@ -95,8 +95,8 @@ impl Engine {
             if let Some(guard) = self.control.try_lock(LockName::Sync)? {
                 return Ok(Some(self.sync_locked(guard)));
             }
-            if begun.elapsed() >= PATIENCE {
-                return Err(self.control.held(LockName::Sync, PATIENCE));
+            if begun.elapsed() >= patience {
+                return Err(self.control.held(LockName::Sync, patience));
             }
             words.sync_waiters.fetch_add(1, Ordering::SeqCst);
             wait_for_change(&words.sync_ended, ended, SLICE);

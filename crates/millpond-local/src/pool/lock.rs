@@ -14,13 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond_core::{Error, ErrorKind, Result};
+use millpond_core::{Error, ErrorKind, Result, timeout};
 
 use super::failed;
 use crate::media::{Lock, LockFile, Media};
-
-/// How long to wait for a process that holds a lock for a moment only.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A byte of the lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +55,9 @@ impl PoolLock {
     /// Waits until the byte is free.
     ///
     /// # Errors
-    /// `Timeout` after ten seconds.
+    /// `Timeout` after as long as [`timeout`] says.
     pub(super) fn hold(&self, byte: Byte) -> Result<Held<'_>> {
-        self.hold_within(byte, PATIENCE)
+        self.hold_within(byte, timeout())
     }
 
     pub(super) fn hold_within(&self, byte: Byte, patience: Duration) -> Result<Held<'_>> {
@@ -88,5 +85,30 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         // If this fails, the lock ends with the file, at the latest.
         let _ = self.lock.try_lock(self.byte, Lock::None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millpond_core::with_timeout;
+
+    use super::*;
+    use crate::media::SystemMedia;
+
+    #[test]
+    fn a_call_waits_as_long_as_it_says() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let media: Arc<dyn Media> = Arc::new(SystemMedia);
+        let [one, other] = [(); 2].map(|()| PoolLock::open(&media, directory.path()).expect("a lock file"));
+        let held = one.hold(Byte::Change).expect("nobody has it");
+        for millis in [0, 40] {
+            let (patience, began) = (Duration::from_millis(millis), Instant::now());
+            let error = with_timeout(patience, || other.hold(Byte::Change).expect_err("it is held"));
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            assert!(error.to_string().contains(&format!("{patience:?}")), "{error}");
+            assert!(began.elapsed() >= patience && began.elapsed() < Duration::from_secs(5));
+        }
+        drop(held);
+        with_timeout(Duration::ZERO, || other.hold(Byte::Change).expect("it is free"));
     }
 }

@@ -7,10 +7,9 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
-use millpond_core::{Error, ErrorKind, Result};
+use millpond_core::{Error, ErrorKind, Result, timeout};
 use uuid::Uuid;
 
 use super::{NEW, TRASH, container_dir, containers_dir, document::POOL_FILE, failed};
@@ -22,9 +21,6 @@ use crate::{
 
 /// The description of a pool that is being destroyed.
 pub(super) const DESTROYED_FILE: &str = "pool.json.destroyed";
-
-/// How long to wait for a process that is opening or closing the container.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container that nobody else opens until this is dropped.
 #[derive(Debug)]
@@ -45,7 +41,7 @@ impl Seized {
         media.list(&dir).map_err(|error| failed("open the container in", &dir, error))?;
         let presence = Presence::new(media, &dir)?;
         let open = {
-            let door = presence.door(PATIENCE)?;
+            let door = presence.door(timeout())?;
             !presence.be_alone(&door)?
         };
         if open && !force {

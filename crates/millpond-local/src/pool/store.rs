@@ -8,7 +8,7 @@ use std::{
 
 use millpond_core::{
     Backup, ContainerSpec, Error, ErrorKind, PoolDocument, PoolSpace, PoolStore, Progress, Result, Store,
-    StoreOptions,
+    StoreOptions, VerifiedBackup,
 };
 use uuid::Uuid;
 
@@ -38,6 +38,16 @@ pub struct LocalPool {
 }
 
 impl LocalPool {
+    /// Compares each file of the backup at `from`, or of the newest one in the directory `from`, with what was
+    /// written. No pool is needed for it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` when its description is damaged; what `progress` answers.
+    pub fn verify_backup(from: &Path, progress: &mut dyn Progress) -> Result<VerifiedBackup> {
+        let media: Arc<dyn Media> = Arc::new(SystemMedia);
+        backup::verify(&media, &absolute(from)?, progress)
+    }
+
     /// Creates a pool in `dir`, durably, and opens it. The directory is made if it is missing, and
     /// else has to be empty.
     ///

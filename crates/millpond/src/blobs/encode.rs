@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use millpond_core::{Error, ErrorKind, Extent, Result};
+use millpond_core::{Durability, Error, ErrorKind, Extent, Result, limits};
 
 use super::{
     Blobs,
@@ -46,7 +46,11 @@ pub(super) fn compression_of(blobs: &Blobs, options: &InsertOptions, head: &[u8]
     }
 }
 
-/// Makes the record of content in memory; a long one is written to segments.
+/// A blob of so many bytes that is durable on return lies in its record, which is one sync instead of two.
+const SYNCED_INLINE_BYTES: usize = limits::VALUE_INLINE_BYTES_MAX;
+
+/// Makes the record of content in memory, of a blob that is committed by itself; a long one is written to
+/// segments.
 pub(super) fn encode(
     container: &Container,
     content: &[u8],
@@ -54,7 +58,12 @@ pub(super) fn encode(
     long: &mut LongValues,
 ) -> Result<Encoded> {
     let compressed = value::encode(compression, content)?;
-    store(container, content, compressed.as_deref(), compression, long)
+    let stored = compressed.as_ref().map_or(content.len(), Vec::len);
+    // Unless it was asked for another limit, or the sync is the transaction's.
+    let is_synced = container.durability() == Durability::Sync && !container.is_in_transaction();
+    let is_inline = container.fits_inline(stored)
+        || (is_synced && container.has_default_inline_size() && stored <= SYNCED_INLINE_BYTES);
+    store_as(container, content, compressed.as_deref(), compression, is_inline, long)
 }
 
 /// As [`encode`], of what was compressed already, if that made it shorter.
@@ -65,12 +74,24 @@ pub(super) fn store(
     compression: Compression,
     long: &mut LongValues,
 ) -> Result<Encoded> {
+    let is_inline = container.fits_inline(compressed.unwrap_or(content).len());
+    store_as(container, content, compressed, compression, is_inline, long)
+}
+
+fn store_as(
+    container: &Container,
+    content: &[u8],
+    compressed: Option<&[u8]>,
+    compression: Compression,
+    is_inline: bool,
+    long: &mut LongValues,
+) -> Result<Encoded> {
     let raw_size = content.len() as u64;
     let stored = compressed.unwrap_or(content);
     let coding = Coding { codec: compression.codec(), length: raw_size };
     let (mut record, mut extents) = (Vec::new(), Vec::new());
     let size = stored.len() as u64;
-    match (container.fits_inline(stored.len()), compressed.is_some()) {
+    match (is_inline, compressed.is_some()) {
         (true, false) => value::put_inline(&mut record, stored),
         (true, true) => value::put_inline_coded(&mut record, coding, stored),
         (false, coded) => {

@@ -2,9 +2,21 @@
 
 use std::path::Path;
 
-use millpond_core::{Backup, BackupOptions, Progress, Result};
+use millpond_core::{Backup, BackupOptions, Progress, Result, VerifiedBackup};
 
 use super::Container;
+use crate::backend;
+
+/// Compares each file of the backup at `from`, or of the newest one in the directory `from`, with what was
+/// written, without a pool and without a copy. All damage is told, not the first alone. A container that was
+/// damaged when it was backed up is intact as a backup: scrub it now and then.
+///
+/// # Errors
+/// `NotFound` when there is no backup; `Corrupt` and `Incompatible` when its description can't be trusted.
+pub fn verify_backup(from: &Path, progress: &mut dyn Progress) -> Result<VerifiedBackup> {
+    let verified = backend::verify_backup(from, progress);
+    verified.map_err(|error| error.context(format_args!("can't verify the backup {}", from.display())))
+}
 
 impl Container {
     /// Writes a backup of the container to a new directory in the directory `to`, which is made if it is

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millpond_core::{Owner, View};
+use millpond_core::{Error, Owner, View};
 use serde::Serialize;
 
 use crate::{
@@ -61,6 +61,22 @@ impl Damage {
     }
 }
 
+/// What a compaction did not do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compacted {
+    /// Arrays whose extents were left as they are, since something of them is damaged.
+    pub left: Vec<Damage>,
+}
+
+/// Something that was left as it is, of an object if that is known.
+pub(super) fn left(id: Option<ObjectId>, error: &Error) -> Damage {
+    let place = id.map_or_else(|| "the catalogue".to_owned(), |id| format!("object {id}"));
+    Damage { object: id.map(|id| id.to_string()), ..Damage::new(place, error.to_string()) }
+}
+
+/// Why no marker stands for what was lost with a block of records.
+const KEYS_UNKNOWN: &str = "; which of the keys between these were in the block isn't known any more, so that no marker can stand for the records and short values that are lost with it: what is missing has to be put again";
+
 /// Names what the store's damage took.
 pub(super) struct Naming<'a> {
     view: &'a dyn View,
@@ -83,6 +99,7 @@ impl<'a> Naming<'a> {
                 named.extent = Some([bytes.start, bytes.end]);
             }
             Some(Owner::Between(first, last)) => {
+                named.what += KEYS_UNKNOWN;
                 self.set_key(&mut named, first);
                 match decode(last) {
                     Some((id, key)) if named.object.is_none() => {

@@ -30,7 +30,8 @@ use uuid::Uuid;
 use self::properties::{durability_of, inline_bytes_of, mapped_of, watch_retention_of};
 pub(crate) use self::scope::Scope;
 pub use self::{
-    damage::Damage,
+    backup::verify_backup,
+    damage::{Compacted, Damage},
     options::{ContainerOptions, OpenOptions},
     scrub::{ScrubOptions, ScrubProgress, ScrubReport},
 };
@@ -345,14 +346,25 @@ impl Container {
     }
 
     /// Merges what is worth merging and gives back what is dead, now; automatic snapshots that the
-    /// container's rule no longer keeps are destroyed first. Merging also happens by itself.
+    /// container's rule no longer keeps are destroyed first. Merging also happens by itself. Arrays of
+    /// which something is damaged stay as they are: [`Container::compact_and_report`] tells of them.
+    ///
+    /// # Errors
+    /// `Corrupt` where damage keeps the records themselves from being merged: a check names all of it.
     pub fn compact(&self) -> Result<()> {
+        self.compact_and_report().map(drop)
+    }
+
+    /// As [`Container::compact`]; answers what damage kept from being merged.
+    pub fn compact_and_report(&self) -> Result<Compacted> {
         self.check_unscoped("compact")?;
         self.check_writable()?;
         catalog::reap_all(self, usize::MAX)?;
         self.expire_snapshots()?;
-        object::merge_all(self)?;
-        self.inner.store.compact()
+        let mut compacted = Compacted::default();
+        object::merge_all(self, &mut |id, error| compacted.left.push(damage::left(id, &error)))?;
+        self.inner.store.compact()?;
+        Ok(compacted)
     }
 
     /// Verifies every stored byte, and that names, dictionaries and their counts agree. With
@@ -474,6 +486,11 @@ impl Container {
     /// Whether a value of `length` bytes stays in its record.
     pub(crate) fn fits_inline(&self, length: usize) -> bool {
         length <= self.inner.inline_bytes
+    }
+
+    /// Whether nobody asked for a limit of its own.
+    pub(crate) fn has_default_inline_size(&self) -> bool {
+        self.inner.inline_bytes == self.container_type().inline_bytes()
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {

@@ -28,7 +28,51 @@ pub struct SnapshotSize {
     pub bytes: u64,
 }
 
+/// What snapshots and the newest state have of a container's bytes: those of keys, values and extents, before
+/// they are packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SnapshotSpace {
+    /// How many snapshots there are.
+    pub snapshots: u64,
+    /// Bytes that snapshots alone need: they would come back if all were destroyed.
+    pub bytes_held: u64,
+    /// Bytes that the newest state has in common with a snapshot: they stay, whichever of the two goes.
+    pub bytes_shared: u64,
+    /// Bytes of the newest state that no snapshot has.
+    pub bytes_unshared: u64,
+}
+
 impl Container {
+    /// What snapshots need, and what they share with the newest state. This reads every record, though no long
+    /// value.
+    pub fn snapshot_space(&self) -> Result<SnapshotSpace> {
+        self.check_unscoped("tell what snapshots share")?;
+        let index = self.index()?;
+        let now = index.view(At::Latest)?;
+        let snapshots = list(&*now)?;
+        let mut space = SnapshotSpace { snapshots: snapshots.len() as u64, ..SnapshotSpace::default() };
+        let mut newest = Epoch::ZERO;
+        for (place, snapshot) in snapshots.iter().enumerate() {
+            let state = index.view(At::Epoch(snapshot.epoch))?;
+            // Each version that goes is counted where it goes.
+            space.bytes_held += match snapshots.get(place + 1) {
+                Some(next) => held(&*state, &*index.view(At::Epoch(next.epoch))?, Epoch::ZERO)?,
+                None => held(&*state, &*now, Epoch::ZERO)?,
+            };
+            newest = snapshot.epoch;
+        }
+        let mut records = now.changes(Epoch::ZERO, b"")?;
+        while records.advance()? {
+            let Some(record) = records.record() else { continue };
+            let bulk: u64 = record.extents.iter().map(|extent| extent.length).sum();
+            let bytes = (records.key().len() + record.value.len()) as u64 + bulk;
+            let has =
+                if record.version <= newest { &mut space.bytes_shared } else { &mut space.bytes_unshared };
+            *has += bytes;
+        }
+        Ok(space)
+    }
+
     /// The snapshots, the oldest first, and what each of them holds back. Unlike
     /// [`Container::snapshots`] this reads all that was changed since the oldest one.
     pub fn snapshot_sizes(&self) -> Result<Vec<SnapshotSize>> {

@@ -25,7 +25,7 @@ use millpond_core::{
 
 pub use self::{
     diff::{Diff, Difference, DifferenceKind, DifferentKey, DifferentObject},
-    held::SnapshotSize,
+    held::{SnapshotSize, SnapshotSpace},
     moment::Moment,
     record::Snapshot,
     rollback::Rollback,

@@ -129,6 +129,7 @@ fn each_damage_is_named_with_its_key_and_bytes() {
     assert_eq!(of("\"long-5\"").extent, Some([0, 4096]));
     let block = report.damages.iter().find(|damage| damage.last_key.is_some()).expect("a block");
     assert_eq!((block.place.clone(), block.dict.as_deref()), (format!("runs/{run}"), Some("d")));
+    assert!(block.what.contains("no marker can stand for"), "{}", block.what);
     let key = format!("\"{}\"", 10_000u32.to_be_bytes().escape_ascii());
     let (first, last) = (block.key.clone().expect("a key"), block.last_key.clone().expect("a key"));
     assert!(first <= key && key <= last, "{first} {key} {last}");

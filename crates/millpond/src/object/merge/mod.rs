@@ -26,7 +26,7 @@ use std::{
     },
 };
 
-use millpond_core::{Direction, ErrorKind, Result, View};
+use millpond_core::{Direction, Error, ErrorKind, Result, View};
 
 use self::{commit::Window, outline::Outline};
 use super::{
@@ -36,7 +36,7 @@ use super::{
     read::Extents,
     records::{self, ArrayHeader},
 };
-use crate::{container::Container, value::MOVED_RETRIES};
+use crate::{container::Container, layout::ObjectId, value::MOVED_RETRIES};
 
 /// Bytes of a window, and of a merged extent at most.
 const WINDOW_BYTES: u64 = 1 << 20;
@@ -101,25 +101,39 @@ impl Object {
     pub fn merge(&self) -> Result<Merged> {
         self.container().check_writable()?;
         let mut merged = Merged::default();
-        if self.container().is_scoped() {
-            return Ok(merged);
-        }
-        for dkey in self.list_dkeys()? {
-            let dkey = records::dkey_prefix(self.kind(), &dkey?)?;
-            let anchor = Anchor::keys(self.id(), ListOf::Akeys, dkey.clone());
-            for akey in self.keys_from(&anchor)? {
-                let akey = records::akey_prefix(self.kind(), &dkey, &akey?)?;
-                self.merge_array(
-                    &akey,
-                    &(0..u64::MAX),
-                    Worth::Anything,
-                    &mut usize::MAX.clone(),
-                    &mut merged,
-                )?;
-                self.drop_levels(&akey)?;
-            }
+        if !self.container().is_scoped() {
+            self.merge_arrays(&mut merged, &mut Err)?;
         }
         Ok(merged)
+    }
+
+    /// Merges all arrays; where one of them fails, or can't be listed, `failed` says whether to go on with the
+    /// next.
+    fn merge_arrays(&self, merged: &mut Merged, failed: &mut dyn FnMut(Error) -> Result<()>) -> Result<()> {
+        for dkey in self.list_dkeys()? {
+            let akeys = dkey.and_then(|dkey| {
+                let dkey = records::dkey_prefix(self.kind(), &dkey)?;
+                let anchor = Anchor::keys(self.id(), ListOf::Akeys, dkey.clone());
+                Ok((self.keys_from(&anchor)?, dkey))
+            });
+            let (akeys, dkey) = match akeys {
+                Ok(akeys) => akeys,
+                Err(error) => {
+                    failed(error)?;
+                    continue;
+                }
+            };
+            for akey in akeys {
+                let done = akey.and_then(|akey| {
+                    let akey = records::akey_prefix(self.kind(), &dkey, &akey)?;
+                    let all = 0..u64::MAX;
+                    self.merge_array(&akey, &all, Worth::Anything, &mut usize::MAX.clone(), merged)?;
+                    self.drop_levels(&akey)
+                });
+                done.or_else(&mut *failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// A range was read, and these extents were met: merges the windows in which there are many.
@@ -312,10 +326,30 @@ fn width_of(header: ArrayHeader) -> u64 {
     (WINDOW_BYTES / header.record_bytes).max(1)
 }
 
-/// Merges the extents of all arrays of a container.
-pub(crate) fn merge_all(container: &Container) -> Result<()> {
+/// Errors of damage, one behind the other, after which no more of a container is merged.
+const DAMAGES_MAX: usize = 1000;
+
+/// Merges the extents of all arrays of a container, but for those that damage keeps from being merged: `left`
+/// is told of each, with the object that it is of, where that is known.
+pub(crate) fn merge_all(container: &Container, left: &mut dyn FnMut(Option<ObjectId>, Error)) -> Result<()> {
+    let mut damages = 0;
+    let mut leave = |id: Option<ObjectId>, error: Error| {
+        damages += 1;
+        let is_damage = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::DataLoss);
+        if !is_damage || damages > DAMAGES_MAX {
+            return Err(error);
+        }
+        left(id, error);
+        Ok(())
+    };
     for id in container.objects()? {
-        Object::new(container.clone(), id?)?.merge()?;
+        let merged = id.map_err(|error| (None, error)).and_then(|id| {
+            let object = Object::new(container.clone(), id).map_err(|error| (Some(id), error))?;
+            object
+                .merge_arrays(&mut Merged::default(), &mut |error| leave(Some(id), error))
+                .map_err(|error| (Some(id), error))
+        });
+        merged.or_else(|(id, error)| leave(id, error))?;
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Damaged backups: a restore names the file, and leaves nothing.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     os::unix::fs::FileExt,
     path::Path,
 };
 
-use millpond::{ErrorKind, Silent};
+use millpond::{ErrorKind, Silent, verify_backup};
 use millpond_testkit::random::{Random, test_seed};
 
 use super::{back_up, files, other_pool, place, put};
@@ -90,4 +91,33 @@ fn a_restore_that_does_not_compare_is_noticed() {
         millpond_local::bugs::Bug::RestoreWithoutChecking,
         a_flipped_byte_is_named_and_nothing_is_restored,
     );
+}
+
+/// A verification names all damage, and what is intact is verified all the same.
+#[test]
+fn every_damaged_file_is_named() {
+    let scratch = Scratch::file();
+    let container = scratch.container();
+    put(&container, "d", 0, 60);
+    let backup = back_up(&container, &place(&scratch));
+    let verified = verify_backup(&place(&scratch), &mut Silent).expect("verified");
+    assert_eq!((&verified.backup, &verified.damages[..]), (&backup, &[][..]));
+    let names: Vec<_> = files(&backup.path).into_keys().filter(|name| name != "/backup.json").collect();
+    for (number, name) in names.iter().enumerate() {
+        let path = backup.path.join(name.trim_start_matches('/'));
+        match number % 3 {
+            0 => flip(&path, fs::metadata(&path).expect("a file").len() - 1),
+            1 => fs::remove_file(&path).expect("removed"),
+            _ => OpenOptions::new().append(true).open(&path).expect("opened").set_len(3).expect("cut"),
+        }
+        let verified = verify_backup(&backup.path, &mut Silent).expect("verified");
+        let named: BTreeSet<_> = verified.damages.iter().map(|damage| damage.file.clone()).collect();
+        let expected = names[..=number].iter().map(|name| name.trim_start_matches('/').to_owned()).collect();
+        assert_eq!(named, expected, "{:?}", verified.damages);
+    }
+    flip(&backup.path.join("backup.json"), 30);
+    let error = verify_backup(&backup.path, &mut Silent).expect_err("nothing says what was written");
+    assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible), "{error}");
+    let error = verify_backup(scratch.dir.path(), &mut Silent).expect_err("no backup");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }

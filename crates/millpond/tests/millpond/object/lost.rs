@@ -181,3 +181,43 @@ fn what_lies_beneath_never_shows_through() {
         extents_at_random(seed + round);
     }
 }
+
+/// A compaction merges what it can, and tells of the rest.
+#[test]
+fn a_compaction_goes_on_behind_a_damaged_array() {
+    let scratch = Scratch::file();
+    let container = scratch.container();
+    let array = container.create_object(ObjectOptions::default()).expect("created");
+    let (id, other) = (array.id(), container.create_object(ObjectOptions::default()).expect("created"));
+    let other_id = other.id();
+    let value = noise(3, 40_000);
+    for object in [&array, &other] {
+        for akey in ["a", "b"] {
+            for part in 0..8u64 {
+                let seed = u64::from(akey == "a" && object.id() == id);
+                let bytes = if seed == 1 { &value } else { &noise(4, 40_000) };
+                let from = part as usize * 5000;
+                object.write("d", akey, 1, part * 5000, &bytes[from..from + 5000]).expect("written");
+            }
+        }
+    }
+    let url = container.url();
+    container.close().expect("closed");
+    drop((array, other, container));
+    damage(&scratch, &value[22_000..22_032]);
+
+    let container = Container::open(&url).expect("opened");
+    let extents = |id: ObjectId, akey: &str| {
+        let listed = object(&container, id).list_extents("d", akey).expect("begun");
+        listed.collect::<Result<Vec<_>, _>>().expect("read").len()
+    };
+    assert_eq!([extents(id, "a"), extents(id, "b"), extents(other_id, "a")], [8, 8, 8]);
+    let compacted = container.compact_and_report().expect("compacted, but for that array");
+    assert_eq!(compacted.left.len(), 1, "{compacted:?}");
+    assert_eq!(compacted.left[0].object, Some(id.to_string()), "{compacted:?}");
+    assert!(compacted.left[0].what.contains("segments/"), "{compacted:?}");
+    assert_eq!([extents(id, "a"), extents(id, "b"), extents(other_id, "b")], [8, 1, 1]);
+    let array = object(&container, id);
+    refused(read(&array, 22_000..22_001), ErrorKind::Corrupt, "segments/");
+    assert!(read(&array, 0..20_000).expect("intact").0 == value[..20_000]);
+}

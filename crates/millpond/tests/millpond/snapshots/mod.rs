@@ -321,7 +321,17 @@ fn what_snapshots_hold_back_is_told(scratch: &Scratch) {
     };
     let sizes = bytes(&container);
     assert!((50_000..51_000).contains(&sizes[0]) && sizes[1] < 500, "{sizes:?}");
+    let space = container.snapshot_space().expect("told");
+    assert_eq!(space.snapshots, 2);
+    assert!((50_000..51_000).contains(&space.bytes_held), "{space:?}");
+    assert!((100_000..102_000).contains(&space.bytes_shared), "{space:?}");
+    assert!(space.bytes_unshared < 1000, "{space:?}");
     dict.delete(b"kept by both").expect("deleted");
+    dict.put(b"new", &[3; 30_000]).expect("put");
+    let space = container.snapshot_space().expect("told");
+    assert!((150_000..151_500).contains(&space.bytes_held), "{space:?}");
+    assert!(space.bytes_shared < 2000, "{space:?}");
+    assert!((30_000..31_000).contains(&space.bytes_unshared), "{space:?}");
     let sizes = bytes(&container);
     assert!((50_000..51_000).contains(&sizes[0]) && sizes[1] < 500, "both hold the other one: {sizes:?}");
     container.destroy_snapshot("one").expect("destroyed");
