@@ -449,6 +449,9 @@ def _child(engine: NativeEngine, answers: Any) -> None:
     try:
         answers.put(("answered", engine.get("key")))
     except errors.UnknownError as error:
+        engine.stop()
+        del engine
+        gc.collect()
         answers.put(("refused", str(error)))
 
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    mem::ManuallyDrop,
     ops::ControlFlow,
     sync::{
         Arc,
@@ -36,10 +37,27 @@ pub struct Engine {
 
 struct Inner {
     traits: &'static Traits,
-    backend: Box<dyn Backend>,
+    backend: ManuallyDrop<Box<dyn Backend>>,
     /// Where it lives in the memory of one process.
     maker: Option<Maker>,
     is_closed: AtomicBool,
+}
+
+impl Inner {
+    /// Whether this process is a child of the one in whose memory it lives.
+    fn is_parents(&self) -> bool {
+        self.maker.is_some_and(|maker| maker.check(self.traits.name).is_err())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A thread that the child doesn't have may have been amid a change.
+        if !self.is_parents() {
+            // SAFETY: it isn't used after this, since its owner goes.
+            unsafe { ManuallyDrop::drop(&mut self.backend) };
+        }
+    }
 }
 
 impl Engine {
@@ -70,6 +88,7 @@ impl Engine {
 
     fn new(traits: &'static Traits, backend: Box<dyn Backend>) -> Self {
         let maker = (!traits.persistent).then(Maker::here);
+        let backend = ManuallyDrop::new(backend);
         Self { inner: Arc::new(Inner { traits, backend, maker, is_closed: AtomicBool::new(false) }) }
     }
 
@@ -88,11 +107,11 @@ impl Engine {
         if self.inner.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        match self.inner.maker {
-            // A copy of a parent's: whoever holds its locks isn't here.
-            Some(maker) if maker.check(self.name()).is_err() => Ok(()),
-            _ => self.inner.backend.close(),
+        if self.inner.is_parents() {
+            // Whoever holds its locks may not be here.
+            return Ok(());
         }
+        self.inner.backend.close()
     }
 
     /// Whether it was closed.
@@ -276,7 +295,7 @@ impl Engine {
     fn backend(&self, key: &[u8], value: Option<&[u8]>) -> Result<&dyn Backend> {
         self.expect_open()?;
         self.check(key, value)?;
-        Ok(&*self.inner.backend)
+        Ok(&**self.inner.backend)
     }
 
     pub(crate) fn expect_open(&self) -> Result<()> {
