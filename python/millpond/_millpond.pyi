@@ -69,11 +69,15 @@ __all__ = [
     "Pool",
     "Transaction",
     "ValueView",
+    "_set_own_timeout",
     "format_size",
+    "get_timeout",
     "home",
     "parse_size",
     "register_comparator",
     "run_cli",
+    "set_timeout",
+    "verify_backup",
     "version",
 ]
 
@@ -125,20 +129,22 @@ def get_timeout() -> float:
     """
 
 def set_timeout(seconds: float, /) -> None:
-    """Has all threads of the process wait so long for one lock that another process holds.
+    """Has all threads wait so long for one lock that another process holds.
 
     Args:
         seconds: Zero doesn't wait at all.
     """
 
-def _set_own_timeout(seconds: float | None, /) -> float | None: ...
+def _set_own_timeout(seconds: float | None, /) -> float | None:
+    """Has this thread wait so long, or as all do; answers how long it did before, if that was its own."""
+
 def verify_backup(
     path: str | PathLike[str], *, progress: Callable[[int, int], object] | None = None
 ) -> VerifiedBackup:
-    """Compares every file of a backup with what was written; nothing is restored.
+    """Compares every file of a backup with what was written.
 
-    All damage is told, not the first alone. A container that was damaged when it was backed up is intact as a
-    backup: scrub it now and then.
+    Nothing is restored. All damage is told, not the first alone. A container that was damaged when it was
+    backed up is intact as a backup: scrub it now and then.
 
     Args:
         path: A backup, or a directory of backups, of which it takes the newest.
@@ -682,9 +688,9 @@ class Container:
         """The container's snapshots, as a mapping of names, the oldest first."""
 
     def snapshot_space(self) -> SnapshotSpace:
-        """The bytes that snapshots alone need, and those that they share with the newest state.
+        """What snapshots need, and what they share with the newest state.
 
-        This reads every record, though no long value.
+        In bytes. This reads every record, though no long value.
         """
 
     def _snapshots(self) -> builtins.dict[str, Snapshot]: ...
