@@ -346,7 +346,7 @@ impl Container {
         package::answer(py, "snapshots", &snapshots)
     }
 
-    /// What snapshots need, and what they share with the newest state.
+    /// The bytes that snapshots alone need, and those that they share with the newest state.
     fn snapshot_space<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
         let space = py.detach(|| self.inner.snapshot_space())?;
         package::answer(py, "snapshot_space", &space)

@@ -39,7 +39,7 @@ pub fn get_timeout() -> f64 {
     millpond::timeout().as_secs_f64()
 }
 
-/// Has all threads wait so long for one lock that another process holds.
+/// Has all threads of the process wait so long for one lock that another process holds.
 #[pyfunction]
 #[pyo3(signature = (seconds, /))]
 pub fn set_timeout(seconds: f64) -> Result<()> {
@@ -47,7 +47,8 @@ pub fn set_timeout(seconds: f64) -> Result<()> {
     Ok(())
 }
 
-/// Has this thread wait so long, or as all do; answers how long it did before, if that was its own.
+// Has this thread wait so long, or as all do; answers how long it did before, if that was its own. What
+// `millpond.timeout` is made of, and nothing to call.
 #[pyfunction]
 #[pyo3(signature = (seconds, /))]
 pub fn _set_own_timeout(seconds: Option<f64>) -> Result<Option<f64>> {
@@ -62,7 +63,7 @@ fn duration(seconds: f64) -> Result<Duration> {
     })
 }
 
-/// Compares every file of a backup with what was written.
+/// Compares every file of a backup with what was written; nothing is restored.
 #[pyfunction]
 #[pyo3(signature = (path, *, progress=None))]
 pub fn verify_backup<'py>(
