@@ -17,8 +17,8 @@ __all__ = ["timeout"]
 def timeout(seconds: float) -> Iterator[None]:
     """Has the calls that this thread makes in the block wait so long for one lock that another process holds.
 
-    They raise :class:`~millpond.errors.LockTimeoutError` then, naming the process. It never bounds an operation
-    as a whole, and nobody who gets on is waited for in vain. :func:`millpond.set_timeout` is for all threads::
+    They raise :class:`~millpond.errors.LockTimeoutError` then, naming the process. It bounds one wait and
+    never an operation as a whole. :func:`millpond.set_timeout` is for all threads::
 
         with millpond.timeout(0.5):
             results["answer"] = b"42"
