@@ -10,7 +10,7 @@ import io
 import os
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ SINGLE_READ = 5000
 OPENED = 200
 STREAM_BYTES = 1 << 30
 STREAM_PART = 1 << 20
+# How often memory is looked at.
+LOOK_S = 0.005
 
 
 def contents(count: int, seed: int) -> list[bytes]:
@@ -48,6 +50,10 @@ class Store(Protocol):
     def list(self) -> int: ...
     def optimize(self) -> None: ...
     def validate(self) -> None: ...
+    def delete(self, ids: Sequence[str]) -> None: ...
+    def repack(self) -> None: ...
+    def backup(self, to: Path) -> None: ...
+    def restore(self, path: Path) -> int: ...
     def stream_in(self, stream: io.BufferedIOBase) -> str: ...
     def stream_out(self, id: str) -> int: ...
     def reopen(self) -> "Store": ...
@@ -99,6 +105,18 @@ class Plain:
         raise NotImplementedError
 
     def validate(self) -> None:
+        raise NotImplementedError
+
+    def delete(self, ids: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def repack(self) -> None:
+        raise NotImplementedError
+
+    def backup(self, to: Path) -> None:
+        raise NotImplementedError
+
+    def restore(self, path: Path) -> int:
         raise NotImplementedError
 
     def stream_in(self, stream: io.BufferedIOBase) -> str:
@@ -170,6 +188,19 @@ class Millpond:
     def validate(self) -> None:
         assert self.blobs.validate().is_valid()
 
+    def delete(self, ids: Sequence[str]) -> None:
+        self.blobs.delete(ids)
+
+    def repack(self) -> None:
+        self.container.compact()
+
+    def backup(self, to: Path) -> None:
+        self.container.backup(to)
+
+    def restore(self, path: Path) -> int:
+        restored = self.millpond.Pool.create(f"{self.url}-restored").restore(path)
+        return len(restored.blobs().list())
+
     def stream_in(self, stream: io.BufferedIOBase) -> str:
         return self.blobs.insert(stream)
 
@@ -225,6 +256,19 @@ class DiskObjectstore:
 
     def validate(self) -> None:
         assert self.container.validate().is_valid()
+
+    def delete(self, ids: Sequence[str]) -> None:
+        self.container.delete_objects(ids)
+
+    def repack(self) -> None:
+        self.container.repack()
+
+    def backup(self, to: Path) -> None:
+        # It runs rsync, which measures another program.
+        raise NotImplementedError
+
+    def restore(self, path: Path) -> int:
+        raise NotImplementedError
 
     def stream_in(self, stream: io.BufferedIOBase) -> str:
         id: str = self.container.add_streamed_object(stream)
@@ -286,6 +330,18 @@ class Rsdos:
     def validate(self) -> None:
         raise NotImplementedError
 
+    def delete(self, ids: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def repack(self) -> None:
+        raise NotImplementedError
+
+    def backup(self, to: Path) -> None:
+        raise NotImplementedError
+
+    def restore(self, path: Path) -> int:
+        raise NotImplementedError
+
     def stream_in(self, stream: io.BufferedIOBase) -> str:
         id: str = self.container.add_streamed_object(stream)
         return id
@@ -328,14 +384,11 @@ class Stream(io.RawIOBase):
     def __init__(self, length: int) -> None:
         self.part = bytearray(random.Random(1).randbytes(STREAM_PART))
         self.left = length
-        self.memory_mib = 0.0
 
     def read(self, size: int = -1, /) -> bytes:
         size = min(size if size >= 0 else self.left, self.left, STREAM_PART)
         self.part[:8] = self.left.to_bytes(8, "little")
         self.left -= size
-        if self.left % (64 * STREAM_PART) == 0:
-            self.memory_mib = max(self.memory_mib, own_memory_mib())
         return bytes(self.part[:size])
 
     def readable(self) -> bool:
@@ -348,6 +401,32 @@ def own_memory_mib() -> float:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError("/proc/self/status has no line of RssAnon: the kernel is too old")
+
+
+class Peak:
+    """The most memory that this process has, over its mapped files, while something is done."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.peak = self.before = 0.0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+
+    def watch(self) -> None:
+        while True:
+            self.peak = max(self.peak, own_memory_mib())
+            if self.ended.wait(LOOK_S):
+                return
+
+    def __enter__(self) -> None:
+        self.before = self.peak = own_memory_mib()
+        self.thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
+        if kind is None:
+            MEASURED[self.name] = self.peak - self.before
 
 
 def run(job: Job) -> Report:
@@ -446,12 +525,27 @@ def stream(job: Job, store: Store) -> dict[str, Figure]:
     ids: list[str] = []
     mib = STREAM_BYTES >> 20
     source: Any = Stream(STREAM_BYTES)
-    before = own_memory_mib()
-    begin = timed(mib, False, lambda: ids.append(store.stream_in(source)))
-    store.stream_out(ids[0])
-    MEASURED["stream_memory_mib"] = max(source.memory_mib, own_memory_mib()) - before
+    with Peak("stream_memory_mib"):
+        begin = timed(mib, False, lambda: ids.append(store.stream_in(source)))
+        store.stream_out(ids[0])
     out = timed(mib, False, lambda: expect(store.stream_out(ids[0]), STREAM_BYTES))
     return figures(("stream_in", begin), ("stream_out", out))
+
+
+def maintain(job: Job, store: Store) -> dict[str, Figure]:
+    """Half of the objects go, and their space is given back; what is left is backed up and restored."""
+    objects = contents(job.count, job.seed + 3)
+    ids = store.insert_many(objects, False)
+    left = len(ids) - len(ids[::2])
+    store.delete(ids[::2])
+    with Peak("repack_memory_mib"):
+        found = {"repack": timed(left, False, store.repack)}
+    backups = job.place / "backups"
+    with contextlib.suppress(NotImplementedError):
+        with Peak("backup_memory_mib"):
+            found["backup"] = timed(left, False, lambda: store.backup(backups))
+        found["restore"] = timed(left, False, lambda: expect(store.restore(backups), left))
+    return found
 
 
 # What isn't time.
@@ -462,5 +556,6 @@ WORKLOADS = {
     "compressed": compressed,
     "single": single,
     "optimize": optimize,
+    "maintain": maintain,
     "stream": stream,
 }

@@ -16,7 +16,7 @@ SINGLE = ["put", "overwrite", "get", "scan", "compact", "scan_compacted"]
 BULK = ["put_many", "get_many"]
 SYNCED = ["timed_put", "timed_overwrite"]
 MAP_WORKLOADS = ["put", "get", "scan"]
-BLOB_WORKLOADS = ["many", "compressed", "single", "optimize", "stream"]
+BLOB_WORKLOADS = ["many", "compressed", "single", "optimize", "maintain", "stream"]
 
 # Bytes in a value, and how many records of them there are without a sync, for Rust and for Python, and
 # with a sync for each put: few, since a sync takes milliseconds where the machine is busy.
