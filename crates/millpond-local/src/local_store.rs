@@ -137,19 +137,23 @@ impl Drop for LocalStore {
 
 impl Index for LocalStore {
     fn commit(&self, commit: &Commit<'_>) -> Result<Outcome> {
-        self.writable()?.commit_now(commit)
+        let engine = self.writable()?;
+        engine.explained(engine.commit_now(commit))
     }
 
     fn commit_stream(&self, commit: &Commit<'_>, writes: &mut dyn WriteStream) -> Result<Outcome> {
-        self.writable()?.commit_stream_now(commit, writes)
+        let engine = self.writable()?;
+        engine.explained(engine.commit_stream_now(commit, writes))
     }
 
     fn view(&self, at: At) -> Result<Box<dyn View>> {
-        self.engine()?.view_at(at)
+        let engine = self.engine()?;
+        engine.explained(engine.view_at(at))
     }
 
     fn get(&self, key: Key<'_>) -> Result<Option<Record>> {
-        self.engine()?.get_newest(key)
+        let engine = self.engine()?;
+        engine.explained(engine.get_newest(key))
     }
 
     fn epoch(&self) -> Result<Epoch> {
@@ -157,7 +161,8 @@ impl Index for LocalStore {
     }
 
     fn flush(&self) -> Result<Epoch> {
-        self.engine()?.flush_now()
+        let engine = self.engine()?;
+        engine.explained(engine.flush_now())
     }
 
     fn watch(&self, options: &WatchOptions<'_>) -> Result<Box<dyn Watch>> {
@@ -169,11 +174,13 @@ impl Index for LocalStore {
 
 impl Segments for LocalStore {
     fn writer(&self) -> Result<Box<dyn SegmentWriter>> {
-        Ok(Box::new(self.writable()?.segment_writer()?))
+        let engine = self.writable()?;
+        Ok(Box::new(engine.explained(engine.segment_writer())?))
     }
 
     fn read(&self, extent: &Extent, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.engine()?.read_segment(extent, offset, into)
+        let engine = self.engine()?;
+        engine.explained(engine.read_segment(extent, offset, into))
     }
 }
 
@@ -191,7 +198,8 @@ impl Store for LocalStore {
     }
 
     fn compact(&self) -> Result<()> {
-        self.writable()?.compact_now()
+        let engine = self.writable()?;
+        engine.explained(engine.compact_now())
     }
 
     fn verify_with(&self, verifier: &mut dyn Verifier) -> Result<u64> {

@@ -106,6 +106,14 @@ impl Engine {
         self.compact_all(Patience::Caller)
     }
 
+    /// What came of an operation; where a file was missing since the container was destroyed meanwhile, that.
+    pub(crate) fn explained<T>(&self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::NotFound => self.check().and(Err(error)),
+            other => other,
+        }
+    }
+
     /// Whether the engine still serves: not closed, destroyed or of another process.
     pub(crate) fn is_usable(&self) -> bool {
         self.check().is_ok()
