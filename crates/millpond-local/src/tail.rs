@@ -8,6 +8,8 @@
 //! adjustments in this tail, and what lies in older places is added when it is read, unless the
 //! whole sum is known here: then it is a put of its eight bytes.
 
+mod versions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -19,20 +21,19 @@ use hashbrown::{HashTable, hash_table};
 use millpond_core::{Epoch, Extent, RETAINED, SegmentId};
 
 use crate::{
-    log::LogPlace,
     prefetch::{prefetch, prefetch_all},
     run::{Entry, Run, key_hash},
     sync::{
         RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
+use self::versions::Looked;
+pub(crate) use self::versions::{Change, Replaced, Version, Versions};
+
 /// Hashes that are foreseen at once.
 pub(crate) const FORESEEN_MAX: usize = 32;
-
-/// Of a value, bytes that are foreseen.
-const FORESEEN_BYTES: usize = 256;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -81,47 +82,6 @@ pub(crate) struct BulkRun {
     pub(crate) epoch: Epoch,
     /// Bytes of segments that it makes reachable.
     pub(crate) segments: Vec<(SegmentId, u64)>,
-}
-
-/// The versions of one key, newest first.
-#[derive(Clone, Debug)]
-pub(crate) struct Versions {
-    newest: Version,
-    older: Vec<Version>,
-    /// Of the oldest of them.
-    replaced: Replaced,
-    /// Whether the key existed before the oldest of them, if somebody looked where that isn't known
-    /// otherwise.
-    existed: Looked,
-}
-
-/// An answer that may not have been looked for.
-#[derive(Debug, Default)]
-struct Looked(AtomicU8);
-
-impl Clone for Looked {
-    fn clone(&self) -> Self {
-        Self(AtomicU8::new(self.0.load(Ordering::Relaxed)))
-    }
-}
-
-/// What stood in older places when a tail's first version of a key was committed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Replaced {
-    /// Not known to this process, or more than that it was there has to be known.
-    #[default]
-    Unknown,
-    /// Nothing, so that no merge drops anything for its sake.
-    Nothing,
-    /// A record that owns no bytes of segments.
-    Record,
-}
-
-/// One version of a key.
-#[derive(Clone, Debug)]
-pub(crate) struct Version {
-    pub(crate) epoch: Epoch,
-    pub(crate) entry: Entry,
 }
 
 impl Records {
@@ -194,96 +154,6 @@ impl Records {
             .into_iter()
             .flatten()
     }
-}
-
-impl Versions {
-    /// The newest one.
-    pub(crate) fn newest(&self) -> &Version {
-        &self.newest
-    }
-
-    /// The one that there is, if there is only one.
-    pub(crate) fn only(&self) -> Option<&Version> {
-        self.older.is_empty().then_some(&self.newest)
-    }
-
-    /// What the oldest one replaced.
-    pub(crate) fn replaced(&self) -> Replaced {
-        self.replaced
-    }
-
-    /// Whether the key existed before the oldest of them, where that is known.
-    pub(crate) fn existed(&self) -> Option<bool> {
-        match (self.replaced, self.existed.0.load(Ordering::Relaxed)) {
-            (Replaced::Nothing, _) | (_, Self::EXISTED_NOT) => Some(false),
-            (Replaced::Record, _) | (_, Self::EXISTED) => Some(true),
-            _ => None,
-        }
-    }
-
-    const EXISTED: u8 = 1;
-    const EXISTED_NOT: u8 = 2;
-
-    /// Notes what was looked for.
-    pub(crate) fn note_existed(&self, existed: bool) {
-        let answer = if existed { Self::EXISTED } else { Self::EXISTED_NOT };
-        self.existed.0.store(answer, Ordering::Relaxed);
-    }
-
-    /// The oldest one.
-    pub(crate) fn oldest(&self) -> &Version {
-        self.older.first().unwrap_or(&self.newest)
-    }
-
-    /// The newest version that is no newer than `at`.
-    pub(crate) fn at(&self, at: Epoch) -> Option<&Version> {
-        if self.newest.epoch <= at {
-            return Some(&self.newest);
-        }
-        // Pushed in order, so that the newest stands last.
-        let count = self.older.partition_point(|version| version.epoch <= at);
-        self.older[..count].last()
-    }
-
-    /// All versions, newest first.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Version> {
-        std::iter::once(&self.newest).chain(self.older.iter().rev())
-    }
-
-    fn change(&mut self, epoch: Epoch, change: Change) {
-        let entry = match (change, &self.newest.entry) {
-            (Change::Put(value, extents), _) => Entry::Put { value, extents },
-            (Change::Delete, _) => Entry::Tombstone,
-            (Change::Adjust(delta), Entry::Counter(sum)) => Entry::Counter(sum.wrapping_add(delta)),
-            (Change::Adjust(delta), Entry::Put { value, .. }) => {
-                counter_entry(counter_value(value).wrapping_add(delta))
-            }
-            (Change::Adjust(delta), Entry::Tombstone) => counter_entry(delta),
-            // What is added to an unknown sum is an unknown sum.
-            (Change::Adjust(_), Entry::Damaged(place)) => Entry::Damaged(*place),
-            (Change::Damaged(place), _) => Entry::Damaged(place),
-        };
-        if self.newest.epoch == epoch {
-            self.newest.entry = entry;
-        } else {
-            self.push(Version { epoch, entry });
-        }
-    }
-
-    fn push(&mut self, version: Version) {
-        let older = std::mem::replace(&mut self.newest, version);
-        self.older.push(older);
-    }
-}
-
-/// A change to apply.
-#[derive(Clone, Debug)]
-pub(crate) enum Change {
-    Put(Bytes, Vec<Extent>),
-    Delete,
-    Adjust(i64),
-    /// A put whose value is lost.
-    Damaged(LogPlace),
 }
 
 impl Tail {
@@ -468,10 +338,7 @@ impl Tail {
             }
         }
         for slot in slots.iter().flatten() {
-            prefetch_all(&slot.key);
-            if let Entry::Put { value, .. } = &slot.versions.newest.entry {
-                prefetch_all(&value[..value.len().min(FORESEEN_BYTES)]);
-            }
+            fetch_newest(&slot.key, &slot.versions);
         }
     }
 
