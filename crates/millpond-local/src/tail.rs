@@ -20,6 +20,8 @@ use bytes::Bytes;
 use hashbrown::{HashTable, hash_table};
 use millpond_core::{Epoch, Extent, RETAINED, SegmentId};
 
+use self::versions::Looked;
+pub(crate) use self::versions::{Change, Replaced, Version, Versions};
 use crate::{
     prefetch::{prefetch, prefetch_all},
     run::{Entry, Run, key_hash},
@@ -28,9 +30,6 @@ use crate::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
-
-use self::versions::Looked;
-pub(crate) use self::versions::{Change, Replaced, Version, Versions};
 
 /// Hashes that are foreseen at once.
 pub(crate) const FORESEEN_MAX: usize = 32;
