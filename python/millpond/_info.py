@@ -133,12 +133,13 @@ class Migrated:
 @dataclass(frozen=True, slots=True)
 class Optimized:
     """What an optimization did: blobs that it looked at, those that it stored anew, and the bytes that all
-    of them took before and take now."""
+    of them took before and take now; and the most bytes of memory that the process has had so far."""
 
     examined: int
     changed: int
     size_before: int
     size_after: int
+    memory_peak: int
 
 
 @dataclass(frozen=True, slots=True)

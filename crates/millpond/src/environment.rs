@@ -1,7 +1,7 @@
 //! The one door through which the time, randomness and environment variables come in.
 
 use std::{
-    env,
+    env, fs,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -27,6 +27,14 @@ pub(crate) fn unique() -> Uuid {
 /// A random number.
 pub(crate) fn random() -> u32 {
     unique().as_u128() as u32
+}
+
+/// The most bytes of memory that this process has had, mapped files included; 0 where the system doesn't tell.
+pub(crate) fn memory_peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.unwrap_or(0).saturating_mul(1024)
 }
 
 /// A directory that an environment variable names, if it is set and not empty.

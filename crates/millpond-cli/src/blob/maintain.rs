@@ -132,13 +132,14 @@ fn optimize(
         blobs.optimize(options, &mut Bar::new(&bar))?
     };
     blobs.container().close()?;
-    let Optimized { examined, changed, size_before, size_after } = optimized;
+    let Optimized { examined, changed, size_before, size_after, memory_peak } = optimized;
     output.respond(&optimized, |page| {
         page.line(&format!(
-            "{changed} of {} stored anew: {} before, {} now",
+            "{changed} of {} stored anew: {} before, {} now; at most {} of memory",
             plural(examined, "blob"),
             format_size(size_before),
-            format_size(size_after)
+            format_size(size_after),
+            format_size(memory_peak)
         ))
     })
 }

@@ -19,7 +19,7 @@ use super::{
     worth::SMALL_BYTES,
 };
 use crate::{
-    layout,
+    environment, layout,
     value::{
         self, Applied, ContentReader, LongValues, Stored,
         codec::{Codec, Compression},
@@ -63,6 +63,9 @@ pub struct Optimized {
     pub size_before: u64,
     /// Bytes that they take now.
     pub size_after: u64,
+    /// The most bytes of memory that the process has had so far, mapped files included; 0 where the system
+    /// doesn't tell.
+    pub memory_peak: u64,
 }
 
 /// What a validation found.
@@ -149,6 +152,7 @@ impl Blobs {
             self.named.container.open_store()?.compact()?;
         }
         progress.end()?;
+        optimized.memory_peak = environment::memory_peak();
         Ok(optimized)
     }
 

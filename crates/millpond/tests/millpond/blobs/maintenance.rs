@@ -65,6 +65,7 @@ fn what_is_worth_it_is_compressed_and_stays_the_same(scratch: &Scratch) {
     assert!(told.ended && told.done == told.total && told.total == before.count);
     let after = blobs.status().expect("a status");
     assert_eq!((optimized.size_before, optimized.size_after), (before.size, after.size));
+    assert!(optimized.memory_peak > 1 << 20, "a process has more than a MiB");
     assert_eq!((after.count, after.raw_size), (before.count, before.raw_size));
     assert!(optimized.changed > 50 && after.size < before.size * 3 / 4, "{optimized:?}");
     for content in &contents {
